@@ -1,0 +1,103 @@
+"""`admit`, `settle` and `request_cancellation`: local activities at the edges of a run."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import structlog
+from temporalio import activity
+from temporalio.client import Client
+
+from activities.types import (
+    ADMIT,
+    REQUEST_CANCELLATION,
+    SETTLE,
+    Admission,
+    AdmitInput,
+    Candidate,
+    SettleInput,
+    Settlement,
+    StepPlan,
+)
+from ledger.entries import Ledger
+from observability.metrics import Metrics
+from pipelines.model import StepDefinition
+from providers.registry import CapabilityRegistry
+
+log = structlog.get_logger(__name__)
+
+
+class RunActivities:
+    """What happens before the first step and after the last."""
+
+    def __init__(
+        self, client: Client, registry: CapabilityRegistry, ledger: Ledger, metrics: Metrics
+    ) -> None:
+        """Take the clients of everything that admission and settlement touch."""
+        self._client = client
+        self._registry = registry
+        self._ledger = ledger
+        self._metrics = metrics
+
+    @activity.defn(name=ADMIT)
+    async def admit(self, run: AdmitInput) -> Admission:
+        """Resolve who will be asked for each step. No side effect."""
+        log.info("run admitted", execution_id=run.execution_id, pipeline=run.definition.id)
+        return Admission(plans={step.name: self._plan(step) for step in run.definition.steps})
+
+    @activity.defn(name=SETTLE)
+    async def settle(self, run: SettleInput) -> Settlement:
+        """Return the authoritative account of a run.
+
+        Side effect: metrics and a log line. A second settlement returns the same figures.
+        """
+        total = await self._ledger.total(run.execution_id)
+        now = datetime.now(UTC)
+        seconds = (now - run.started_at).total_seconds()
+        self._metrics.record_pipeline_execution(
+            pipeline_name=run.pipeline_name,
+            status="success" if run.status == "completed" else run.status,
+            duration_seconds=seconds,
+            total_cost_usd=total.known,
+        )
+        log.info(
+            "run ended",
+            execution_id=run.execution_id,
+            pipeline=run.pipeline_name,
+            status=run.status,
+            seconds=round(seconds, 3),
+            total_cost_usd=_text(total.total),
+            **({"code": run.error.code, "error": run.error.message} if run.error else {}),
+        )
+        return Settlement(
+            status=run.status,
+            error=run.error,
+            total_cost_usd=total.total,
+            known_cost_usd=total.known,
+            completed_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
+            notes=run.notes,
+        )
+
+    @activity.defn(name=REQUEST_CANCELLATION)
+    async def request_cancellation(self, reason: str) -> None:
+        """Ask Temporal to cancel the workflow that this runs in. Idempotent."""
+        workflow_id = activity.info().workflow_id
+        if workflow_id is None:
+            raise RuntimeError("request_cancellation runs inside a workflow only")
+        await self._client.get_workflow_handle(workflow_id).cancel(reason=reason)
+
+    def _plan(self, step: StepDefinition) -> StepPlan:
+        chain = self._registry.build_fallback_chain(
+            step.capability,
+            max_fallbacks=step.fallback.max_fallbacks,
+            preferred=step.providers,
+        )
+        candidates = tuple(
+            Candidate(provider=offer.provider, model=offer.model) for offer in chain
+        )
+        if candidates:
+            return StepPlan(candidates=candidates)
+        return StepPlan(candidates=(), reason=self._registry.why_none(step.capability))
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else format(amount, "f")

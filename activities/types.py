@@ -1,0 +1,168 @@
+"""Names and payloads of the activities. Wire names never change."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pipelines.model import PipelineDefinition, StepDefinition
+from providers.types import Money, Usage, Value
+
+ADMIT = "admit"
+CALL_PROVIDER = "call_provider"
+SETTLE = "settle"
+REQUEST_CANCELLATION = "request_cancellation"
+
+
+class Candidate(Value):
+    """Who may be asked for a step."""
+
+    provider: str
+    model: str
+
+    def __str__(self) -> str:
+        """`provider/model`, as operators read it."""
+        return f"{self.provider}/{self.model}"
+
+
+class CandidateError(Value):
+    """The last error of one candidate."""
+
+    provider: str
+    model: str
+    code: str
+    message: str
+
+
+class ErrorInfo(Value):
+    """What went wrong: the same object in a step, a run, an event and a result."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    step: str | None = None
+    provider: str | None = None
+    candidates: tuple[CandidateError, ...] | None = None
+
+
+class CallFailure(Value):
+    """The details of a failed provider call.
+
+    Attributes:
+        attempt: Which attempt this was, from 1.
+        fallback: Whether the next candidate may be asked.
+    """
+
+    code: str
+    message: str
+    retryable: bool
+    fallback: bool
+    attempt: int
+
+
+class StepNote(Value):
+    """A decision of the interpreter that no Temporal event shows by itself.
+
+    Notes travel with the next command (a call's input, the settlement), so that history holds
+    them at no event of their own and the projection only has to read.
+    """
+
+    step: str
+    outcome: Literal["skipped", "failed"]
+    error: ErrorInfo | None
+    message: str
+    at: datetime
+
+
+class AdmitInput(Value):
+    """Ask for a run to be admitted."""
+
+    tenant_id: str
+    execution_id: str
+    definition: PipelineDefinition
+
+
+class StepPlan(Value):
+    """Who will be asked for a step, in order; nobody, with the reason."""
+
+    candidates: tuple[Candidate, ...]
+    reason: str | None = None
+
+
+class Admission(Value):
+    """The plan of every step, by its name."""
+
+    plans: dict[str, StepPlan]
+
+
+class CallProviderInput(Value):
+    """One call of one step to one candidate.
+
+    Attributes:
+        call_id: Idempotency key, equal for every attempt at this call.
+        earlier_attempts: Attempts at this call before Temporal's count began anew.
+        context: The values that the step's request is made from.
+        position: The candidate's place in the chain, from 0.
+        scheduled_at: When the interpreter decided to make the call.
+        notes: Decisions since the previous command.
+    """
+
+    tenant_id: str
+    execution_id: str
+    pipeline: str
+    step: StepDefinition
+    candidate: Candidate
+    call_id: str
+    earlier_attempts: int
+    context: dict[str, Any]
+    position: int
+    scheduled_at: datetime
+    notes: tuple[StepNote, ...] = ()
+
+
+class CallProviderResult(Value):
+    """The envelope of an answer.
+
+    Attributes:
+        cost_usd: Over all attempts at this call; null when unknown.
+        attempt: The attempt that was answered.
+        output: The capability's response.
+    """
+
+    provider: str
+    model: str
+    usage: Usage
+    cost_usd: Money | None
+    attempt: int
+    completed_at: datetime
+    output: dict[str, Any]
+
+
+class SettleInput(Value):
+    """Ask for the final account of a run."""
+
+    tenant_id: str
+    execution_id: str
+    pipeline_name: str
+    status: Literal["completed", "failed", "cancelled"]
+    error: ErrorInfo | None
+    started_at: datetime
+    notes: tuple[StepNote, ...] = ()
+
+
+class Settlement(Value):
+    """How a run ended and what it cost, as the ledger has it.
+
+    Attributes:
+        total_cost_usd: Null when a part is unknown.
+        known_cost_usd: The part that is known.
+        completed_at: When the account was made.
+        notes: Those of the input, so that they are in history.
+    """
+
+    status: Literal["completed", "failed", "cancelled"]
+    error: ErrorInfo | None
+    total_cost_usd: Money | None
+    known_cost_usd: Money
+    completed_at: datetime
+    notes: tuple[StepNote, ...] = Field(default=())

@@ -1,0 +1,75 @@
+"""The application factory."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api import artifacts, catalog, executions, health, problems, streams
+from api.context import Services
+from artifacts.fetch import Fetcher
+from artifacts.store import ArtifactStore
+from connection import connect
+from events.store import EventStore
+from ledger.database import create_engine, migrate
+from ledger.idempotency import IdempotencyKeys
+from pipelines.catalogue import Catalogue
+from providers.builtin import build_adapters
+from providers.registry import CapabilityRegistry, install_registry
+from settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application; clients are made when it starts and closed when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        client = await connect(lazy=True)
+        engine = create_engine(settings.database_url)
+        await migrate(engine)
+        registry = CapabilityRegistry(build_adapters(settings))
+        install_registry(registry)
+        app.state.services = services = Services(
+            client=client,
+            task_queue=settings.ai_task_queue,
+            engine=engine,
+            registry=registry,
+            catalogue=Catalogue(),
+            artifacts=ArtifactStore(
+                engine,
+                settings.ai_data_dir / "artifacts",
+                max_bytes=settings.ai_max_artifact_bytes,
+            ),
+            fetcher=Fetcher(
+                allowed_hosts=settings.ai_fetch_allowed_hosts,
+                max_bytes=settings.ai_max_artifact_bytes,
+                folder=settings.ai_data_dir / "downloads",
+            ),
+            idempotency=IdempotencyKeys(engine),
+            events=EventStore(client),
+        )
+        try:
+            yield
+        finally:
+            await services.events.close()
+            await registry.close()
+            await engine.dispose()
+
+    app = FastAPI(
+        title="Perdure",
+        summary="Durable AI pipelines on Temporal",
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    problems.install(app)
+    # Paths with fixed names come before those that begin with an execution's id.
+    for router in (
+        health.router,
+        catalog.router,
+        artifacts.router,
+        executions.router,
+        streams.router,
+    ):
+        app.include_router(router)
+    return app

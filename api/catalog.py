@@ -1,0 +1,78 @@
+"""What there is: pipelines, capabilities, providers."""
+
+from fastapi import APIRouter
+
+from api.context import ServicesOf
+from api.schemas import (
+    PREFIX,
+    CapabilityList,
+    CapabilitySummary,
+    PipelineList,
+    PipelineSummary,
+    ProviderList,
+    ProviderSummary,
+)
+from api.starting import estimate
+from providers.types import REQUESTS, RESPONSES, Capability
+
+router = APIRouter(prefix=PREFIX, tags=["catalog"])
+
+
+@router.get("", include_in_schema=False)
+@router.get("/")
+async def list_pipelines(services: ServicesOf) -> PipelineList:
+    """List the pipelines that can be run."""
+    return PipelineList(
+        pipelines=[
+            PipelineSummary(
+                name=definition.name,
+                version=definition.version,
+                description=definition.description,
+                capabilities=list(dict.fromkeys(step.capability for step in definition.steps)),
+                steps=[step.name for step in definition.steps],
+                input_schema=definition.input_schema,
+                estimated_cost_usd=estimate(definition, services.registry),
+            )
+            for definition in services.catalogue.all()
+        ]
+    )
+
+
+@router.get("/capabilities")
+async def list_capabilities(services: ServicesOf) -> CapabilityList:
+    """List what can be asked for."""
+    capabilities = []
+    for capability in Capability:
+        offers = services.registry.get_providers_for_capability(capability)
+        capabilities.append(
+            CapabilitySummary(
+                name=capability,
+                available=any(offer.available for offer in offers),
+                providers=[offer.provider for offer in offers if offer.available],
+                request_schema=REQUESTS[capability].model_json_schema(),
+                response_schema=RESPONSES[capability].model_json_schema(),
+            )
+        )
+    return CapabilityList(capabilities=capabilities)
+
+
+@router.get("/providers")
+async def list_providers(services: ServicesOf) -> ProviderList:
+    """List every offer of every provider, unavailable ones with the reason."""
+    return ProviderList(
+        providers=[
+            ProviderSummary(
+                name=offer.provider,
+                capability=offer.capability,
+                model=offer.model,
+                quality_tier=offer.quality_tier,
+                cost_unit=offer.cost_unit,
+                price=offer.price,
+                available=offer.available,
+                reason=offer.reason,
+                cooldown_until=None,
+                caveat=offer.caveat,
+            )
+            for offer in services.registry.offers
+        ]
+    )

@@ -1,0 +1,92 @@
+"""What the routes share: clients, and who is asking."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowExecutionDescription
+
+from api.problems import Problem, not_found
+from artifacts.fetch import Fetcher
+from artifacts.store import ArtifactStore
+from events.store import EventStore
+from ledger.idempotency import IdempotencyKeys
+from pipelines.catalogue import Catalogue
+from providers.registry import CapabilityRegistry
+from workflows.search_attributes import TENANT_ID
+from workflows.types import WORKFLOW_TYPE
+
+_EXECUTION_ID = re.compile(r"exec-[0-9a-hjkmnp-tv-z]{26}")
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DEFAULT_TENANT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a route may use; built once by the application factory."""
+
+    client: Client
+    task_queue: str
+    engine: AsyncEngine
+    registry: CapabilityRegistry
+    catalogue: Catalogue
+    artifacts: ArtifactStore
+    fetcher: Fetcher
+    idempotency: IdempotencyKeys
+    events: EventStore
+
+
+def get_services(connection: HTTPConnection) -> Services:
+    """Return the application's services."""
+    services: Services = connection.app.state.services
+    return services
+
+
+def get_tenant(connection: HTTPConnection) -> str:
+    """Return who is asking; with authentication off, whoever they say they are.
+
+    Raises:
+        Problem: 400 when the name does not have the form.
+    """
+    tenant = connection.headers.get("X-Tenant-ID", _DEFAULT_TENANT)
+    if not _TENANT.fullmatch(tenant):
+        raise Problem(
+            400,
+            "malformed",
+            "X-Tenant-ID takes 1 to 64 letters, digits, '.', '_' or '-', "
+            "beginning with a letter or digit.",
+        )
+    return tenant
+
+
+ServicesOf = Annotated[Services, Depends(get_services)]
+Tenant = Annotated[str, Depends(get_tenant)]
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution that belongs to the tenant who asks."""
+
+    id: str
+    description: WorkflowExecutionDescription
+
+
+async def get_execution(execution_id: str, services: ServicesOf, tenant: Tenant) -> Execution:
+    """Find an execution of the tenant.
+
+    Raises:
+        Problem: 404 when there is none, or it is another tenant's.
+    """
+    if not _EXECUTION_ID.fullmatch(execution_id):
+        raise not_found()
+    description = await services.client.get_workflow_handle(execution_id).describe()
+    owner = description.typed_search_attributes.get(TENANT_ID)
+    if description.workflow_type != WORKFLOW_TYPE or owner != tenant:
+        raise not_found("There is no such execution.")
+    return Execution(execution_id, description)
+
+
+ExecutionOf = Annotated[Execution, Depends(get_execution)]

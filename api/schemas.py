@@ -1,0 +1,197 @@
+"""Bodies of requests and answers."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from activities.types import ErrorInfo
+from providers.types import Capability, CostUnit, Money, QualityTier
+from workflows.types import ExecutionStatus, RunStatus, StepStatus
+
+PREFIX = "/api/v1/ai/pipelines"
+
+TagKey = Annotated[str, StringConstraints(pattern=r"^[^:]{1,64}$")]
+TagValue = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+MAX_TAGS = 20
+
+
+class Body(BaseModel):
+    """Base of every body: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ExecuteRequest(Body):
+    """What to run, on what."""
+
+    pipeline_name: str
+    pipeline_version: str | None = None
+    input_data: dict[str, Any]
+    tags: dict[TagKey, TagValue] = Field(default_factory=dict, max_length=MAX_TAGS)
+    max_cost_usd: Money | None = None
+    priority: int = Field(default=3, ge=1, le=5)
+
+
+class Links(Body):
+    """Where to go on."""
+
+    self: str
+    result: str
+    events: str
+    cancel: str
+
+
+def links_of(execution_id: str) -> Links:
+    """Return an execution's links."""
+    base = f"{PREFIX}/{execution_id}"
+    return Links(self=base, result=f"{base}/result", events=f"{base}/events", cancel=base)
+
+
+class ExecuteAnswer(Body):
+    """An execution that was accepted."""
+
+    execution_id: str
+    status: RunStatus
+    pipeline_name: str
+    pipeline_version: str
+    estimated_cost_usd: Money | None
+    created_at: datetime
+    links: Links
+
+
+class StatusAnswer(ExecutionStatus):
+    """How far an execution is."""
+
+    links: Links
+
+
+class RunningAnswer(Body):
+    """There is no result yet."""
+
+    execution_id: str
+    status: RunStatus
+    progress_percent: float
+    links: Links
+
+
+class ResultAnswer(Body):
+    """How an execution ended."""
+
+    execution_id: str
+    success: bool
+    status: RunStatus
+    output: dict[str, Any] | None
+    total_cost_usd: Money | None
+    known_cost_usd: Money
+    total_duration_ms: int
+    steps: list[StepStatus]
+    compensations: list[dict[str, Any]]
+    error: ErrorInfo | None
+
+
+class CancelAnswer(Body):
+    """Cancellation was asked for; the run may still complete."""
+
+    execution_id: str
+    status: RunStatus
+    links: Links
+
+
+class ExecutionSummary(Body):
+    """One line of the list of executions."""
+
+    execution_id: str
+    status: RunStatus
+    pipeline_name: str
+    pipeline_version: str
+    created_at: datetime
+    completed_at: datetime | None
+    tags: dict[str, str]
+    links: Links
+
+
+class ExecutionList(Body):
+    """Executions, newest first."""
+
+    executions: list[ExecutionSummary]
+    next_cursor: str | None
+
+
+class PipelineSummary(Body):
+    """One pipeline that can be run."""
+
+    name: str
+    version: str
+    description: str
+    capabilities: list[Capability]
+    steps: list[str]
+    input_schema: dict[str, Any]
+    estimated_cost_usd: Money | None
+
+
+class PipelineList(Body):
+    """The pipelines that can be run."""
+
+    pipelines: list[PipelineSummary]
+
+
+class ProviderSummary(Body):
+    """One capability of one provider. `price` is USD per `cost_unit`, null when unknown."""
+
+    name: str
+    capability: Capability
+    model: str
+    quality_tier: QualityTier
+    cost_unit: CostUnit
+    price: Money | None
+    available: bool
+    reason: str | None
+    cooldown_until: datetime | None
+    caveat: str | None
+
+
+class ProviderList(Body):
+    """Every offer of every provider."""
+
+    providers: list[ProviderSummary]
+
+
+class CapabilitySummary(Body):
+    """What can be asked for, in the form of JSON Schemas, and whether anybody can do it."""
+
+    name: Capability
+    available: bool
+    providers: list[str]
+    request_schema: dict[str, Any]
+    response_schema: dict[str, Any]
+
+
+class CapabilityList(Body):
+    """Every capability."""
+
+    capabilities: list[CapabilitySummary]
+
+
+class ArtifactAnswer(Body):
+    """An upload that was stored."""
+
+    artifact_url: str
+    id: str
+    size: int
+    sha256: str
+    media_type: str
+
+
+class ComponentHealth(Body):
+    """Whether one thing that we depend on answers."""
+
+    status: str
+    detail: str | None = None
+
+
+class Health(Body):
+    """Whether everything that we depend on answers."""
+
+    status: str
+    components: dict[str, ComponentHealth]

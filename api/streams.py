@@ -1,0 +1,136 @@
+"""Events as they happen: SSE, WebSocket, or a page of what there is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response, WebSocket, WebSocketDisconnect
+from fastapi.responses import StreamingResponse
+
+from api.context import ExecutionOf, ServicesOf, get_execution, get_services, get_tenant
+from api.problems import to_problem
+from api.schemas import PREFIX, Body
+from events.store import UnknownEventId
+from events.types import PipelineEvent
+
+_KEEP_ALIVE = 15.0  # s without an event after which a comment keeps proxies from hanging up
+_SEND_TIMEOUT = 10.0  # s in which a client must take a message
+_CLOSE_SLOW = 4008
+
+router = APIRouter(prefix=PREFIX, tags=["events"])
+
+
+class EventPage(Body):
+    """Durable events, and where the next page begins."""
+
+    events: list[PipelineEvent]
+    next_after: str | None
+
+
+@router.get("/{execution_id}/events", response_model=None)
+async def get_events(
+    execution: ExecutionOf,
+    services: ServicesOf,
+    accept: Annotated[str, Header()] = "*/*",
+    last_event_id: Annotated[str | None, Header()] = None,
+    after: Annotated[str | None, Query()] = None,
+) -> Response:
+    """Stream as SSE; a client that takes JSON only gets a page of what there is."""
+    resume = last_event_id or after
+    if "application/json" in accept and "text/event-stream" not in accept and "*/*" not in accept:
+        _, everything = await services.events.read(execution.id)
+        page = _page(everything, resume)
+        return Response(page.model_dump_json(), media_type="application/json")
+    events = services.events.subscribe(execution.id, resume)
+    # The first event decides between a stream and a problem.
+    first = await anext(events, None)
+    return StreamingResponse(
+        _sse(first, events),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+@router.websocket("/{execution_id}/events")
+async def follow(websocket: WebSocket, execution_id: str, after: str | None = None) -> None:
+    """Send one JSON message an event; close with 1000 after the last."""
+    services = get_services(websocket)
+    try:
+        execution = await get_execution(execution_id, services, get_tenant(websocket))
+        events = services.events.subscribe(execution.id, after)
+        first = await anext(events, None)
+    except Exception as error:  # noqa: BLE001 - every error is answered at the handshake
+        await websocket.send_denial_response(to_problem(error).response())
+        return
+    await websocket.accept()
+    async with aclosing(_chain(first, events)) as stream, asyncio.TaskGroup() as group:
+        listening = group.create_task(_until_gone(websocket))
+        sending = group.create_task(_send(websocket, stream))
+        await asyncio.wait([listening, sending], return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        sending.cancel()
+
+
+def _page(events: list[PipelineEvent], after: str | None) -> EventPage:
+    ids = [event.event_id for event in events]
+    if after is not None and after not in ids:
+        raise UnknownEventId(f"'{after}' is not an event of this execution.")
+    rest = events[ids.index(after) + 1 :] if after is not None else events
+    return EventPage(events=rest, next_after=rest[-1].event_id if rest else after)
+
+
+async def _send(websocket: WebSocket, events: AsyncIterator[PipelineEvent]) -> None:
+    try:
+        async for event in events:
+            async with asyncio.timeout(_SEND_TIMEOUT):
+                await websocket.send_text(event.model_dump_json())
+    except TimeoutError:
+        await websocket.close(_CLOSE_SLOW, "the client is too slow")
+    except WebSocketDisconnect:
+        return
+    else:
+        await websocket.close()
+
+
+async def _until_gone(websocket: WebSocket) -> None:
+    """Read and ignore what the client sends, to hear of its going."""
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _sse(
+    first: PipelineEvent | None, events: AsyncIterator[PipelineEvent]
+) -> AsyncIterator[str]:
+    async with aclosing(_chain(first, events)) as stream:
+        pending: asyncio.Task[PipelineEvent | None] | None = None
+        try:
+            while True:
+                pending = pending or asyncio.ensure_future(anext(stream, None))
+                done, _ = await asyncio.wait([pending], timeout=_KEEP_ALIVE)
+                if not done:
+                    yield ": still here\n\n"
+                    continue
+                event, pending = pending.result(), None
+                if event is None:
+                    return
+                yield _frame(event)
+        finally:
+            if pending is not None:
+                pending.cancel()
+                await asyncio.wait([pending])
+
+
+def _frame(event: PipelineEvent) -> str:
+    head = f"id: {event.event_id}\n" if event.event_id else ""
+    return f"{head}event: {event.event_type}\ndata: {event.model_dump_json()}\n\n"
+
+
+async def _chain(
+    first: PipelineEvent | None, rest: AsyncIterator[PipelineEvent]
+) -> AsyncIterator[PipelineEvent]:
+    async with aclosing(rest) as events:  # type: ignore[type-var]
+        if first is not None:
+            yield first
+            async for event in events:
+                yield event

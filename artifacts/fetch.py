@@ -1,0 +1,154 @@
+"""Downloads a remote recording, without letting its address reach what is inside our network.
+
+Every host is resolved here, every address must be public (or its host allowed by name), and the
+connection goes to the very address that was checked, so that a name that changes its answer between
+check and connection gains nothing. Redirects are followed by hand, each one checked the same way.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+
+from artifacts.errors import FetchFailed, FetchInterrupted, FetchRefused
+from artifacts.media import HEAD_BYTES, detect_media_type
+from artifacts.store import DEFAULT_MEDIA_TYPE
+
+_MAX_REDIRECTS = 5
+_TIMEOUT = httpx2.Timeout(30, connect=10)  # s; `read` is between two chunks
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Fetcher:
+    """Fetches `https://` from public addresses, and `http(s)://` from the allowed hosts."""
+
+    def __init__(self, *, allowed_hosts: Collection[str], max_bytes: int, folder: Path) -> None:
+        """Take the allowed `host[:port]`s, which may be private, and where downloads go."""
+        self._allowed = frozenset(host.lower() for host in allowed_hosts)
+        self._max_bytes = max_bytes
+        self._folder = folder
+
+    def check_url(self, url: str) -> None:
+        """Refuse what can be refused without asking the network.
+
+        Raises:
+            FetchRefused: naming what was expected.
+        """
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise FetchRefused(f"'{url}' is not a valid URL.") from None
+        if parts.scheme not in _DEFAULT_PORTS or not host:
+            raise FetchRefused(
+                f"'{url}' is not an address of a recording: expected https://… or artifact://…."
+            )
+        if parts.username is not None or parts.password is not None:
+            raise FetchRefused("A recording's address must not contain a user name or a password.")
+        if self._is_allowed(host, port):
+            return
+        if parts.scheme != "https":
+            raise FetchRefused(
+                f"'{host}' may be fetched from by https only. "
+                "An operator can allow a host by AI_FETCH_ALLOWED_HOSTS."
+            )
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return
+        _refuse_private(host, str(address))
+
+    @asynccontextmanager
+    async def fetch(self, url: str) -> AsyncIterator[tuple[Path, str, int]]:
+        """Download to a temporary file; yields path, media type and size; removes it at the end.
+
+        Raises:
+            FetchRefused: The address, or one that it redirects to, is not public. Not retryable.
+            FetchFailed: The answer was not 200, or too large. Not retryable.
+            FetchInterrupted: 5xx, 408, 429, or the connection broke. Retryable.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=self._folder, prefix="fetch-") as file:
+            head, size = b"", 0
+            async for chunk in self._stream(url):
+                size += len(chunk)
+                if size > self._max_bytes:
+                    raise FetchFailed(f"The recording has more than {self._max_bytes} bytes.")
+                head += chunk[: HEAD_BYTES - len(head)]
+                await asyncio.to_thread(file.write, chunk)
+            if not size:
+                raise FetchFailed("The recording's address answered without content.")
+            await asyncio.to_thread(file.flush)
+            yield Path(file.name), detect_media_type(head) or DEFAULT_MEDIA_TYPE, size
+
+    async def _stream(self, url: str) -> AsyncIterator[bytes]:
+        async with httpx2.AsyncClient(
+            timeout=_TIMEOUT, follow_redirects=False, trust_env=False
+        ) as client:
+            for _ in range(_MAX_REDIRECTS + 1):
+                self.check_url(url)
+                request = await self._pinned(client, url)
+                try:
+                    response = await client.send(request, stream=True)
+                    try:
+                        if response.has_redirect_location:
+                            url = urljoin(url, response.headers["Location"])
+                            continue
+                        _check_status(response.status_code)
+                        async for chunk in response.aiter_bytes():
+                            yield chunk
+                        return
+                    finally:
+                        await response.aclose()
+                except httpx2.HTTPError as error:
+                    raise FetchInterrupted(
+                        f"The recording could not be downloaded: {type(error).__name__}."
+                    ) from error
+        raise FetchFailed(f"The recording's address redirects more than {_MAX_REDIRECTS} times.")
+
+    async def _pinned(self, client: httpx2.AsyncClient, url: str) -> httpx2.Request:
+        """Make a request that connects to a checked address, whatever the name says by then."""
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, port, type=socket.SOCK_STREAM
+            )
+        except OSError as error:
+            raise FetchFailed(f"The host '{host}' is not known.") from error
+        addresses = [str(entry[4][0]) for entry in found]
+        if not self._is_allowed(host, parts.port):
+            for address in addresses:
+                _refuse_private(host, address)
+        return client.build_request(
+            "GET",
+            httpx2.URL(url).copy_with(host=addresses[0]),
+            headers={"Host": parts.netloc, "Accept": "audio/*, */*;q=0.1"},
+            extensions={"sni_hostname": host},
+        )
+
+    def _is_allowed(self, host: str, port: int | None) -> bool:
+        return host in self._allowed or (port is not None and f"{host}:{port}" in self._allowed)
+
+
+def _refuse_private(host: str, address: str) -> None:
+    if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+        raise FetchRefused(
+            f"'{host}' is not a public address. "
+            "An operator can allow a host by AI_FETCH_ALLOWED_HOSTS."
+        )
+
+
+def _check_status(status: int) -> None:
+    if status == 200:  # noqa: PLR2004
+        return
+    sentence = f"The recording's address answered {status}."
+    if status in (408, 429) or status >= 500:  # noqa: PLR2004
+        raise FetchInterrupted(sentence)
+    raise FetchFailed(sentence)

@@ -1,0 +1,226 @@
+"""The artifact store: content in a folder, who owns what in SQL.
+
+Equal content is stored once per tenant and counted by reference. The file is renamed or removed
+inside the transaction that changes its count: the row's lock keeps an upload of the same content
+from meeting a removal, and a process that dies in between leaves at most an unreferenced file.
+"""
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from artifacts.errors import ArtifactNotFound, ArtifactTooLarge, EmptyArtifact
+from artifacts.media import HEAD_BYTES, detect_media_type
+
+metadata = MetaData()
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("tenant_id", String(64), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("refs", Integer, nullable=False),
+)
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("tenant_id", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("media_type", String(128), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["tenant_id", "sha256"], ["blobs.tenant_id", "blobs.sha256"]),
+)
+
+SCHEME = "artifact://"
+DEFAULT_MEDIA_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Something that was uploaded.
+
+    Attributes:
+        size: Bytes.
+        sha256: Hexadecimal.
+        media_type: Detected where the content is audio, else what the uploader said.
+    """
+
+    id: str
+    tenant_id: str
+    size: int
+    sha256: str
+    media_type: str
+
+    @property
+    def url(self) -> str:
+        """How pipelines refer to it."""
+        return f"{SCHEME}{self.id}"
+
+
+class ArtifactStore:
+    """Puts, finds and deletes artifacts of one tenant at a time."""
+
+    def __init__(self, engine: AsyncEngine, folder: Path, *, max_bytes: int) -> None:
+        """Take a migrated database and a folder, which is made if it is not there."""
+        self._engine = engine
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._incoming = folder / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+
+    async def put(
+        self, tenant_id: str, chunks: AsyncIterable[bytes], declared_type: str | None = None
+    ) -> Artifact:
+        """Store a stream.
+
+        Raises:
+            EmptyArtifact: There were no bytes.
+            ArtifactTooLarge: There were more than `max_bytes`.
+        """
+        with NamedTemporaryFile(dir=self._incoming, delete=False) as file:
+            path = Path(file.name)
+            try:
+                digest, size, head = hashlib.sha256(), 0, b""
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > self._max_bytes:
+                        raise ArtifactTooLarge(
+                            f"An artifact may have at most {self._max_bytes} bytes."
+                        )
+                    head += chunk[: HEAD_BYTES - len(head)]
+                    digest.update(chunk)
+                    await asyncio.to_thread(file.write, chunk)
+                if not size:
+                    raise EmptyArtifact("The upload is empty: send the file's bytes.")
+                await asyncio.to_thread(_sync, file)
+                artifact = Artifact(
+                    id=secrets.token_hex(16),
+                    tenant_id=tenant_id,
+                    size=size,
+                    sha256=digest.hexdigest(),
+                    media_type=detect_media_type(head) or declared_type or DEFAULT_MEDIA_TYPE,
+                )
+                await self._add(artifact, path)
+            finally:
+                path.unlink(missing_ok=True)
+        return artifact
+
+    async def get(self, tenant_id: str, artifact_id: str) -> Artifact:
+        """Find an artifact.
+
+        Raises:
+            ArtifactNotFound: There is none of this id that belongs to the tenant.
+        """
+        query = (
+            select(artifacts, blobs.c.size)
+            .join(blobs)
+            .where(artifacts.c.id == artifact_id, artifacts.c.tenant_id == tenant_id)
+        )
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise ArtifactNotFound(f"There is no artifact '{artifact_id}'.")
+        return Artifact(row.id, row.tenant_id, row.size, row.sha256, row.media_type)
+
+    async def delete(self, tenant_id: str, artifact_id: str) -> None:
+        """Delete an artifact, and its content with the last reference.
+
+        Raises:
+            ArtifactNotFound: There is none of this id that belongs to the tenant.
+        """
+        async with self._engine.begin() as connection:
+            sha256 = await connection.scalar(
+                delete(artifacts)
+                .where(artifacts.c.id == artifact_id, artifacts.c.tenant_id == tenant_id)
+                .returning(artifacts.c.sha256)
+            )
+            if sha256 is None:
+                raise ArtifactNotFound(f"There is no artifact '{artifact_id}'.")
+            same = (blobs.c.tenant_id == tenant_id) & (blobs.c.sha256 == sha256)
+            refs = await connection.scalar(
+                update(blobs).where(same).values(refs=blobs.c.refs - 1).returning(blobs.c.refs)
+            )
+            if refs == 0:
+                await connection.execute(delete(blobs).where(same))
+                self._path(tenant_id, sha256).unlink(missing_ok=True)
+
+    def path(self, artifact: Artifact) -> Path:
+        """Where the content lies on local disk; read only."""
+        return self._path(artifact.tenant_id, artifact.sha256)
+
+    async def check(self) -> None:
+        """Prove that the folder can be written.
+
+        Raises:
+            OSError: It can't.
+        """
+
+        def probe() -> None:
+            with NamedTemporaryFile(dir=self._incoming):
+                pass
+
+        await asyncio.to_thread(probe)
+
+    async def _add(self, artifact: Artifact, incoming: Path) -> None:
+        insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
+        target = self.path(artifact)
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                insert(blobs)
+                .values(
+                    tenant_id=artifact.tenant_id,
+                    sha256=artifact.sha256,
+                    size=artifact.size,
+                    refs=1,
+                )
+                .on_conflict_do_update(
+                    index_elements=["tenant_id", "sha256"], set_={"refs": blobs.c.refs + 1}
+                )
+            )
+            await connection.execute(
+                artifacts.insert().values(
+                    id=artifact.id,
+                    tenant_id=artifact.tenant_id,
+                    sha256=artifact.sha256,
+                    media_type=artifact.media_type,
+                    created_at=datetime.now(UTC),
+                )
+            )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            incoming.replace(target)
+
+    def _path(self, tenant_id: str, sha256: str) -> Path:
+        # A tenant's name may be anything, its folder's name may not.
+        tenant = hashlib.sha256(tenant_id.encode()).hexdigest()[:16]
+        return self._folder / tenant / sha256[:2] / sha256
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())

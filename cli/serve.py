@@ -1,0 +1,75 @@
+"""`perdure api` and `perdure worker`: one process each."""
+
+import asyncio
+import ipaddress
+import socket
+
+import click
+
+from cli.errors import UsageMistakeError
+from cli.configured import settings_or_exit
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
+def api(host: str, port: int) -> None:
+    """Serve the REST, SSE and WebSocket API."""
+    import uvicorn  # noqa: PLC0415 - `--help` does not need it
+
+    from api.app import create_app  # noqa: PLC0415
+    from observability.logs import configure_logging  # noqa: PLC0415
+
+    settings = settings_or_exit()
+    if not _is_loopback(host):
+        raise UsageMistakeError(
+            f"With AI_AUTH=off the API listens on loopback addresses only, not on {host}. "
+            "Use --host 127.0.0.1."
+        )
+    listener = _listen(host, port)
+    configure_logging(settings.ai_log_format)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        ws="websockets-sansio",
+        ws_max_size=1 << 16,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+@click.command()
+def worker() -> None:
+    """Run steps: poll Temporal and call providers."""
+    from connection import TemporalUnreachable  # noqa: PLC0415
+    from observability.logs import configure_logging  # noqa: PLC0415
+    from worker import run_worker  # noqa: PLC0415
+
+    settings = settings_or_exit()
+    configure_logging(settings.ai_log_format)
+    try:
+        asyncio.run(run_worker(settings))
+    except TemporalUnreachable as error:
+        raise UsageMistakeError(str(error)) from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+            backlog=2048,
+        )
+    except OSError as error:
+        raise UsageMistakeError(
+            f"Port {port} on {host} can't be used ({error.strerror}): "
+            "stop what uses it, or choose another with --port."
+        ) from None

@@ -1,0 +1,44 @@
+"""How every process of ours connects to Temporal.
+
+Address, namespace, TLS and key are Temporal's own settings (`TEMPORAL_ADDRESS`, …, or its
+configuration file); the data converter is ours and the same everywhere.
+"""
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.service import RetryConfig
+
+DEFAULT_ADDRESS = "localhost:7233"
+# A caller who waits gets a clear answer soon; what must go on retries by itself.
+_RETRY = RetryConfig(max_elapsed_time_millis=3000)
+
+
+class TemporalUnreachable(Exception):
+    """Temporal did not answer; the message is one line for the operator."""
+
+
+async def connect(
+    *, target: str | None = None, namespace: str | None = None, lazy: bool = False
+) -> Client:
+    """Connect, or with `lazy` on first use; what is given here wins over Temporal's settings.
+
+    Raises:
+        TemporalUnreachable: Nothing answers at the address.
+    """
+    config: ClientConnectConfig = ClientConfig.load_client_connect_config()
+    config["target_host"] = target or config.get("target_host", DEFAULT_ADDRESS)
+    if namespace is not None:
+        config["namespace"] = namespace
+    try:
+        return await Client.connect(
+            **config,
+            data_converter=pydantic_data_converter,
+            lazy=lazy,
+            retry_config=_RETRY,
+        )
+    except RuntimeError as error:
+        raise TemporalUnreachable(
+            f"Temporal does not answer at {config['target_host']}: start it, "
+            "or set TEMPORAL_ADDRESS to where it is. `perdure dev` starts one of its own."
+        ) from error

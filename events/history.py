@@ -1,0 +1,290 @@
+"""Reads Temporal's history events into the few facts that matter to a run.
+
+This is the only file that knows the shape of Temporal's history and of the SDK's markers.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import BaseModel
+from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import EventType as HistoryEventType
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.converter import DataConverter
+from temporalio.exceptions import ActivityError, RetryState
+
+from activities.types import (
+    CALL_PROVIDER,
+    SETTLE,
+    CallProviderInput,
+    CallProviderResult,
+    ErrorInfo,
+    Settlement,
+)
+from workflows.types import PipelineInput, RunResult, RunStatus
+
+# The marker that the SDK's core writes for a local activity.
+_LOCAL_ACTIVITY_MARKER = "core_local_activity"
+_RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+
+
+@dataclass(frozen=True, slots=True)
+class RunCreated:
+    """The run was started."""
+
+    run: PipelineInput
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """A worker took the workflow up; `at` is the workflow's own time from here on."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCompleted:
+    """The worker's decisions follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """An operator reset the run to this point."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallScheduled:
+    """A candidate will be asked; `number` identifies the call within this history."""
+
+    number: int
+    activity_id: str
+    call: CallProviderInput
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The last attempt at a call; written when the call ends."""
+
+    number: int
+    attempt: int
+    last_error: ErrorInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The candidate answered."""
+
+    number: int
+    result: CallProviderResult
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """The call failed for good."""
+
+    number: int
+    error: ActivityError
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallCancelled:
+    """The call was aborted."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The account was made."""
+
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Temporal closed the run.
+
+    Attributes:
+        error: What Temporal itself knows.
+        output: What a completed run returned.
+    """
+
+    status: RunStatus
+    at: datetime
+    error: ErrorInfo | None = None
+    output: dict[str, Any] | None = None
+
+
+Fact = (
+    RunCreated
+    | TaskStarted
+    | TaskCompleted
+    | Reset
+    | CallScheduled
+    | CallStarted
+    | CallAnswered
+    | CallFailed
+    | CallCancelled
+    | Settled
+    | Ended
+)
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class HistoryReader:
+    """Decodes history events with the data converter that the run was written with."""
+
+    def __init__(self, converter: DataConverter) -> None:
+        """Take the client's data converter."""
+        self._converter = converter
+
+    async def read(self, event: HistoryEvent) -> Fact | None:
+        """Return the fact that an event tells, or None when it tells none."""
+        reader = _READERS.get(event.event_type)
+        return await reader(self, event) if reader else None
+
+    async def _created(self, event: HistoryEvent) -> Fact:
+        attributes = event.workflow_execution_started_event_attributes
+        run = await self._decode(attributes.input.payloads, PipelineInput)
+        return RunCreated(run, to_datetime(event.event_time))
+
+    async def _task_started(self, event: HistoryEvent) -> Fact:
+        return TaskStarted(to_datetime(event.event_time))
+
+    async def _task_completed(self, _event: HistoryEvent) -> Fact:
+        return TaskCompleted()
+
+    async def _task_failed(self, event: HistoryEvent) -> Fact | None:
+        cause = event.workflow_task_failed_event_attributes.cause
+        return Reset() if cause == _RESET else None
+
+    async def _scheduled(self, event: HistoryEvent) -> Fact | None:
+        attributes = event.activity_task_scheduled_event_attributes
+        if attributes.activity_type.name != CALL_PROVIDER:
+            return None
+        call = await self._decode(attributes.input.payloads, CallProviderInput)
+        return CallScheduled(event.event_id, attributes.activity_id, call)
+
+    async def _started(self, event: HistoryEvent) -> Fact:
+        attributes = event.activity_task_started_event_attributes
+        failure = attributes.last_failure if attributes.HasField("last_failure") else None
+        return CallStarted(
+            attributes.scheduled_event_id, attributes.attempt, failure and error_of(failure)
+        )
+
+    async def _answered(self, event: HistoryEvent) -> Fact:
+        attributes = event.activity_task_completed_event_attributes
+        result = await self._decode(attributes.result.payloads, CallProviderResult)
+        return CallAnswered(attributes.scheduled_event_id, result)
+
+    async def _failed(self, event: HistoryEvent) -> Fact:
+        failed = event.activity_task_failed_event_attributes
+        return await self._failure(
+            event, failed.scheduled_event_id, failed.failure, failed.retry_state
+        )
+
+    async def _timed_out(self, event: HistoryEvent) -> Fact:
+        timed_out = event.activity_task_timed_out_event_attributes
+        return await self._failure(
+            event, timed_out.scheduled_event_id, timed_out.failure, timed_out.retry_state
+        )
+
+    async def _failure(
+        self, event: HistoryEvent, number: int, failure: Failure, retry_state: int
+    ) -> CallFailed:
+        """Make the exception that the workflow saw."""
+        error = ActivityError(
+            failure.message,
+            scheduled_event_id=number,
+            started_event_id=0,
+            identity="",
+            activity_type=CALL_PROVIDER,
+            activity_id="",
+            retry_state=RetryState(retry_state) if retry_state else None,
+        )
+        error.__cause__ = await self._converter.decode_failure(failure)
+        return CallFailed(number, error, to_datetime(event.event_time))
+
+    async def _cancelled(self, event: HistoryEvent) -> Fact:
+        return CallCancelled(event.activity_task_canceled_event_attributes.scheduled_event_id)
+
+    async def _marker(self, event: HistoryEvent) -> Fact | None:
+        attributes = event.marker_recorded_event_attributes
+        details = attributes.details
+        if attributes.marker_name != _LOCAL_ACTIVITY_MARKER or "result" not in details:
+            return None
+        about: dict[str, Any] = (await self._converter.decode(details["data"].payloads))[0]
+        if about.get("activity_type") != SETTLE:
+            return None
+        return Settled(await self._decode(details["result"].payloads, Settlement))
+
+    async def _completed(self, event: HistoryEvent) -> Fact:
+        attributes = event.workflow_execution_completed_event_attributes
+        result = await self._decode(attributes.result.payloads, RunResult)
+        return Ended(RunStatus.COMPLETED, to_datetime(event.event_time), output=result.output)
+
+    async def _run_failed(self, event: HistoryEvent) -> Fact:
+        error = error_of(event.workflow_execution_failed_event_attributes.failure)
+        return Ended(RunStatus.FAILED, to_datetime(event.event_time), error)
+
+    async def _run_cancelled(self, event: HistoryEvent) -> Fact:
+        return Ended(RunStatus.CANCELLED, to_datetime(event.event_time))
+
+    async def _terminated(self, event: HistoryEvent) -> Fact:
+        reason = event.workflow_execution_terminated_event_attributes.reason
+        message = "The run was terminated in Temporal" + (f": {reason}." if reason else ".")
+        error = ErrorInfo(code="terminated", message=message)
+        return Ended(RunStatus.FAILED, to_datetime(event.event_time), error)
+
+    async def _run_timed_out(self, event: HistoryEvent) -> Fact:
+        message = "Temporal's own execution timeout ended the run."
+        error = ErrorInfo(code="timed_out", message=message)
+        return Ended(RunStatus.FAILED, to_datetime(event.event_time), error)
+
+    async def _decode(self, payloads: Sequence[Payload], model: type[_Model]) -> _Model:
+        return (await self._converter.decode(payloads, [model]))[0]
+
+
+_READERS: dict[int, Callable[[HistoryReader, HistoryEvent], Any]] = {
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: HistoryReader._created,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_TASK_STARTED: HistoryReader._task_started,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED: HistoryReader._task_completed,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: HistoryReader._task_failed,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: HistoryReader._scheduled,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_STARTED: HistoryReader._started,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: HistoryReader._answered,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: HistoryReader._failed,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: HistoryReader._timed_out,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: HistoryReader._cancelled,
+    HistoryEventType.EVENT_TYPE_MARKER_RECORDED: HistoryReader._marker,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: HistoryReader._completed,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: HistoryReader._run_failed,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: HistoryReader._run_cancelled,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: HistoryReader._terminated,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: HistoryReader._run_timed_out,
+}
+
+
+def to_datetime(timestamp: Timestamp) -> datetime:
+    """Cut a time to whole milliseconds, as the workflow does."""
+    return datetime.fromtimestamp(timestamp.ToMilliseconds() / 1000, UTC)
+
+
+def error_of(failure: Failure) -> ErrorInfo:
+    """Return the code and sentence of a recorded failure."""
+    if failure.HasField("application_failure_info"):
+        info = failure.application_failure_info
+        return ErrorInfo(
+            code=info.type, message=failure.message, retryable=not info.non_retryable
+        )
+    lost = failure.HasField("timeout_failure_info")
+    return ErrorInfo(
+        code="worker_lost" if lost else "internal", message=failure.message, retryable=lost
+    )

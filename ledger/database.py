@@ -1,0 +1,91 @@
+"""The database: engine, transactions, migrations.
+
+SQLite's driver opens transactions lazily and as readers, which makes two writers fail instead of
+wait. Here every transaction is begun explicitly with `BEGIN IMMEDIATE`, so that writers queue up,
+and plain reads run outside of transactions.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+from sqlalchemy import BigInteger, Connection, Dialect, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.types import TypeDecorator
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+_SQLITE_PRAGMAS = {
+    "journal_mode": "WAL",
+    # A committed cost must survive a power cut: without it the answer would be paid for again.
+    "synchronous": "FULL",
+    "busy_timeout": "10000",  # ms
+    "foreign_keys": "ON",
+}
+
+
+class Usd(TypeDecorator[Decimal]):
+    """An exact amount: whole picodollars (1e-12 USD), so that sums in SQL are exact too.
+
+    The cheapest tokens on sale cost tens of nanodollars each.
+    """
+
+    impl = BigInteger
+    cache_ok = True
+    scale = 12
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Turn an amount into picodollars, rounded half to even."""
+        return None if value is None else int(value.scaleb(self.scale).to_integral_value())
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002
+        """Turn picodollars into an amount without trailing zeros."""
+        if value is None:
+            return None
+        amount = Decimal(int(value)).scaleb(-self.scale).normalize()
+        return amount if amount.as_tuple().exponent <= 0 else amount.quantize(Decimal(1))  # type: ignore[operator]
+
+
+def create_engine(url: str) -> AsyncEngine:
+    """Make the engine for a database URL; connects on first use."""
+    engine = create_async_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _configure_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_immediate)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for name, value in _SQLITE_PRAGMAS.items():
+        cursor.execute(f"PRAGMA {name}={value}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Bring the schema up to date. Idempotent; concurrent callers wait for each other."""
+    async with engine.begin() as connection:
+        await connection.run_sync(_upgrade)
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    script = ScriptDirectory.from_config(config)
+
+    def steps(revision: Any, context: MigrationContext) -> Any:  # noqa: ARG001
+        return script._upgrade_revs("head", revision)  # noqa: SLF001 - as Alembic's own command does
+
+    context = MigrationContext.configure(connection, opts={"fn": steps})
+    with Operations.context(context):
+        context.run_migrations()

@@ -1,0 +1,10 @@
+"""WHAT runs: definitions, the DSL that writes them, expressions, the catalogue.
+
+Owns everything that can be said about a pipeline without running it. No I/O, no Temporal. To add a
+predefined pipeline write it in `predefined`; to add a setting of a step give it a field in `model`,
+a method in `builder` and its effect in the interpreter.
+"""
+
+from pipelines.model import PipelineDefinition, StepDefinition
+
+__all__ = ["PipelineDefinition", "StepDefinition"]

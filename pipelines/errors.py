@@ -1,0 +1,53 @@
+"""Errors of the pipeline language.
+
+    PipelineError
+    ├── PipelineNotFound   pipeline_not_found
+    ├── InvalidInput       invalid     the input does not fit the pipeline's schema
+    └── ExpressionError    expression  CEL that does not compile, or whose evaluation fails
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class PipelineError(Exception):
+    """Something in a definition, or in what it was given, is wrong. Never retryable."""
+
+    code: ClassVar[str]
+
+
+class PipelineNotFound(PipelineError):
+    """No pipeline of this name, or not in this version."""
+
+    code = "pipeline_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong.
+
+    Attributes:
+        pointer: JSON pointer (RFC 6901) into the document that was checked.
+        message: What was expected, in one sentence.
+    """
+
+    pointer: str
+    message: str
+
+
+class InvalidInput(PipelineError):
+    """The input does not fit. Lists every mistake."""
+
+    code = "invalid"
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        """Take all mistakes, at least one."""
+        super().__init__("; ".join(mistake.message for mistake in mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+class ExpressionError(PipelineError):
+    """An expression can't be compiled, or its evaluation ended in an error."""
+
+    code = "expression"

@@ -1,0 +1,64 @@
+"""The one interface between us and a provider."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from providers.types import AudioFile, Capability, Offer, Usage, Value
+
+ReportProgress = Callable[[float], None]
+"""Takes the fraction of the work that is done, 0 to 1; cheap, may be called often."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCall:
+    """One call: what is asked of which model.
+
+    Attributes:
+        call_id: Idempotency key; the same for every attempt at this call.
+        request: The capability's request type (`providers.types.REQUESTS`).
+        audio: The recording behind `request.audio_url`, for speech capabilities only.
+        timeout: Seconds that this attempt may take.
+    """
+
+    call_id: str
+    capability: Capability
+    model: str
+    request: Value
+    audio: AudioFile | None
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAnswer:
+    """The capability's response (`providers.types.RESPONSES`) and what it used."""
+
+    response: Value
+    usage: Usage
+
+
+class ProviderAdapter(ABC):
+    """A provider, behind the capabilities that it offers.
+
+    An adapter never retries: retries belong to Temporal. It raises only `ProviderError`s and
+    lets cancellation through at once, with nothing left running.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def offers(self) -> Sequence[Offer]:
+        """List what this provider can do, unavailable offers with their reason."""
+
+    @abstractmethod
+    async def call(self, call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
+        """Make one attempt.
+
+        Raises:
+            ProviderError: as `providers.errors` describes.
+            asyncio.CancelledError: within a second of the cancellation.
+        """
+
+    async def close(self) -> None:  # noqa: B027 - most adapters hold nothing
+        """Release what the adapter holds: connections, processes."""

@@ -1,0 +1,131 @@
+"""Which providers there are for a capability, and in which order they are asked.
+
+Rank: offers that are preferred by the step, in its order; then by quality tier, best first; then by
+price, cheapest first, unknown last; then by name.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from providers.adapters.base import ProviderAdapter
+from providers.builtin import build_adapters
+from providers.errors import ProviderUnavailable
+from providers.prices import cost_of
+from providers.types import Capability, Offer, QualityTier, Usage
+from settings import Settings
+
+_TIERS = {QualityTier.PREMIUM: 0, QualityTier.STANDARD: 1, QualityTier.BASIC: 2}
+
+
+class CapabilityRegistry:
+    """Adapters and their offers."""
+
+    def __init__(self, adapters: Iterable[ProviderAdapter]) -> None:
+        """Take the adapters; their offers are read once."""
+        self._adapters = {adapter.name: adapter for adapter in adapters}
+        self._offers = tuple(
+            offer for adapter in self._adapters.values() for offer in adapter.offers()
+        )
+
+    @property
+    def offers(self) -> Sequence[Offer]:
+        """All offers, available or not, by capability and rank."""
+        return [
+            offer
+            for capability in Capability
+            for offer in self.get_providers_for_capability(capability)
+        ]
+
+    def get_providers_for_capability(self, capability: Capability) -> Sequence[Offer]:
+        """List the offers of a capability by rank, unavailable ones last."""
+        offers = (offer for offer in self._offers if offer.capability == capability)
+        return sorted(offers, key=lambda offer: (not offer.available, *_rank(offer)))
+
+    def build_fallback_chain(
+        self,
+        capability: Capability,
+        primary_provider: str | None = None,
+        max_fallbacks: int = 2,
+        preferred: Sequence[str] = (),
+    ) -> Sequence[Offer]:
+        """List the available offers in the order in which they are asked.
+
+        Args:
+            capability: What is asked for.
+            primary_provider: Asked first, where it is available.
+            max_fallbacks: How many may follow the first.
+            preferred: Asked after the primary one, in this order, before all others.
+        """
+        wish = [*([primary_provider] if primary_provider else []), *preferred]
+        places = {name: place for place, name in reversed(list(enumerate(wish)))}
+        available = [
+            offer for offer in self.get_providers_for_capability(capability) if offer.available
+        ]
+        available.sort(key=lambda offer: places.get(offer.provider, len(wish)))
+        return available[: max_fallbacks + 1]
+
+    def why_none(self, capability: Capability) -> str:
+        """Explain why a chain is empty: the reason of every offer of the capability."""
+        reasons = [
+            f"{offer.provider}/{offer.model}: {offer.reason}"
+            for offer in self.get_providers_for_capability(capability)
+        ]
+        what = f"No provider of {capability} is available"
+        return f"{what}. {' '.join(reasons)}" if reasons else f"{what}: none is registered."
+
+    def estimate_cost(self, offer: Offer, usage: Usage) -> Decimal | None:
+        """Price an expected usage in USD; None when the price is unknown."""
+        return cost_of(offer, usage)
+
+    def find(self, provider: str, capability: Capability, model: str) -> Offer:
+        """Return one available offer.
+
+        Raises:
+            ProviderUnavailable: This process does not have it; the message says why.
+        """
+        for offer in self._offers:
+            if (offer.provider, offer.capability, offer.model) == (provider, capability, model):
+                if not offer.available:
+                    raise ProviderUnavailable(offer.reason or f"{provider} is not available.")
+                return offer
+        raise ProviderUnavailable(f"This worker does not know {provider}/{model}.")
+
+    def adapter(self, provider: str) -> ProviderAdapter:
+        """Return a provider's adapter.
+
+        Raises:
+            ProviderUnavailable: This process has no such provider.
+        """
+        if provider not in self._adapters:
+            raise ProviderUnavailable(f"This worker does not know the provider '{provider}'.")
+        return self._adapters[provider]
+
+    async def close(self) -> None:
+        """Close every adapter."""
+        for adapter in self._adapters.values():
+            await adapter.close()
+
+
+def _rank(offer: Offer) -> tuple[int, bool, Decimal, str, str]:
+    price = offer.price
+    return (
+        _TIERS[offer.quality_tier],
+        price is None,
+        Decimal(0) if price is None else price,
+        offer.provider,
+        offer.model,
+    )
+
+
+_installed: CapabilityRegistry | None = None
+
+
+def install_registry(registry: CapabilityRegistry) -> None:
+    """Make `get_registry` return this one; for composition roots."""
+    global _installed  # noqa: PLW0603 - the one place where a process keeps its registry
+    _installed = registry
+
+
+def get_registry() -> CapabilityRegistry:
+    """Return the installed registry, or else one that is built from the environment."""
+    return _installed or CapabilityRegistry(build_adapters(Settings.load()))

@@ -1,0 +1,142 @@
+"""Everything that can be set from outside: one frozen tree, read from the environment once.
+
+Read it in a composition root only (`cli/`, `worker.py`, `orchestrator.py`, the API factory); all
+else is handed what it needs. A `.env` file in the working folder is read too; the environment wins.
+Temporal's own settings (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) are read by its client.
+"""
+
+import difflib
+import os
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).parent
+
+
+class BudgetPolicy(StrEnum):
+    """What happens when a tenant's money runs out."""
+
+    WARN = "warn"
+    SOFT_BLOCK = "soft_block"
+    HARD_BLOCK = "hard_block"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class Auth(StrEnum):
+    """Who may call the API."""
+
+    OFF = "off"
+    REQUIRED = "required"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message is one line for the operator."""
+
+
+class Settings(BaseSettings):
+    """The settings, by the names of their environment variables in lower case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    openai_api_key: SecretStr | None = Field(
+        None, description="Key for OpenAI.", examples=["sk-…"]
+    )
+    openai_base_url: str | None = Field(
+        None, description="OpenAI's address.", examples=["https://api.openai.com/v1"]
+    )
+    ai_data_dir: Path = Field(
+        Path(".perdure"), description="Folder for all local state.", examples=[".perdure"]
+    )
+    ai_database_url: str | None = Field(
+        None,
+        description="SQLAlchemy URL of the ledger; default: SQLite in the data folder.",
+        examples=["sqlite+aiosqlite:///./perdure.db"],
+    )
+    ai_task_queue: str = Field(
+        "perdure", description="Temporal task queue.", examples=["perdure"], min_length=1
+    )
+    ai_auth: Auth = Field(Auth.OFF, description="Whether callers need a key.", examples=["off"])
+    ai_log_format: LogFormat = Field(
+        LogFormat.CONSOLE, description="How log lines look.", examples=["json"]
+    )
+    ai_fetch_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts, private ones too, that recordings may be fetched from over http(s).",
+        examples=["media.example.com,10.0.0.5:8000"],
+    )
+    ai_max_artifact_bytes: int = Field(
+        1 << 30, description="Largest upload or download, in bytes.", examples=["1073741824"], gt=0
+    )
+    ai_metrics_port: int = Field(
+        9464,
+        description="Port of the worker's /metrics on 127.0.0.1; 0 takes any free one.",
+        examples=["9464"],
+        ge=0,
+        le=65535,
+    )
+
+    @field_validator("ai_fetch_allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(host.strip() for host in value.split(",") if host.strip())
+        return value
+
+    @field_validator("ai_database_url")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("sqlite+aiosqlite:///"):
+            raise ValueError("only sqlite+aiosqlite:/// is supported")
+        return value
+
+    @property
+    def database_url(self) -> str:
+        """The ledger's database."""
+        return self.ai_database_url or f"sqlite+aiosqlite:///{self.ai_data_dir / 'perdure.db'}"
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read `.env` and the environment; overrides win.
+
+        Raises:
+            SettingsError: naming the variable, the form of its value and an example.
+        """
+        file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+        _refuse_unknown(file)
+        try:
+            return cls(_env_file=".env", **overrides)  # type: ignore[call-arg]
+        except ValidationError as error:
+            raise SettingsError(_explain(error)) from None
+
+
+def _refuse_unknown(file: dict[str, str]) -> None:
+    """Find misspelt `AI_…` variables; other programs' variables are none of our business."""
+    known = [name.upper() for name in Settings.model_fields]
+    for name in (*file, *os.environ):
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if name.startswith("AI_") and name not in known and near:
+            raise SettingsError(f"{name} is not a setting. Did you mean {near[0]}?")
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    field = Settings.model_fields[name]
+    example = (field.examples or [""])[0]
+    secret = "SecretStr" in str(field.annotation)
+    got = "" if secret else f", got {str(first['input'])!r}"
+    reason = first["msg"].removeprefix("Value error, ")
+    reason = reason[:1].lower() + reason[1:]
+    return f"{name.upper()}: {reason}{got}. Example: {name.upper()}={example}"

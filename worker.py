@@ -1,0 +1,130 @@
+"""A worker process: settings, clients, worker. Also `python worker.py`."""
+
+import asyncio
+import os
+import shutil
+import signal
+from datetime import timedelta
+from pathlib import Path
+from tempfile import mkdtemp
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.call import ProviderActivities
+from activities.heartbeats import MIN_INTERVAL
+from activities.run import RunActivities
+from artifacts.fetch import Fetcher
+from artifacts.store import ArtifactStore
+from connection import connect
+from ledger.database import create_engine, migrate
+from ledger.entries import Ledger
+from observability.logs import configure_logging
+from observability.metrics import get_ai_metrics
+from observability.server import serve_metrics
+from providers.builtin import build_adapters
+from providers.registry import CapabilityRegistry, install_registry
+from settings import Settings
+from workflows.pipeline import PipelineWorkflow
+
+# Our own rooms and the libraries that they need are loaded once, not anew for every run.
+_PASSED_THROUGH = (
+    "activities",
+    "annotated_types",
+    "cel_expr_python",
+    "pipelines",
+    "providers",
+    "pydantic",
+    "pydantic_core",
+    "workflows",
+)
+_GRACE = timedelta(seconds=2)
+
+log = structlog.get_logger(__name__)
+
+
+def create_worker(
+    client: Client,
+    settings: Settings,
+    providers: ProviderActivities,
+    runs: RunActivities,
+) -> Worker:
+    """Assemble the Temporal worker."""
+    return Worker(
+        client,
+        task_queue=settings.ai_task_queue,
+        workflows=[PipelineWorkflow],
+        activities=[
+            providers.call_provider,
+            runs.admit,
+            runs.settle,
+            runs.request_cancellation,
+        ],
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
+        ),
+        # A call hears of its cancellation with its next heartbeat.
+        max_heartbeat_throttle_interval=timedelta(seconds=MIN_INTERVAL),
+        graceful_shutdown_timeout=_GRACE,
+    )
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    client = await connect()
+    engine = create_engine(settings.database_url)
+    await migrate(engine)
+    registry = CapabilityRegistry(build_adapters(settings))
+    install_registry(registry)
+    ledger, metrics = Ledger(engine), get_ai_metrics()
+    downloads = _downloads_folder(settings.ai_data_dir)
+    fetcher = Fetcher(
+        allowed_hosts=settings.ai_fetch_allowed_hosts,
+        max_bytes=settings.ai_max_artifact_bytes,
+        folder=downloads,
+    )
+    artifacts = ArtifactStore(
+        engine, settings.ai_data_dir / "artifacts", max_bytes=settings.ai_max_artifact_bytes
+    )
+    worker = create_worker(
+        client,
+        settings,
+        ProviderActivities(registry, ledger, artifacts, fetcher, metrics),
+        RunActivities(client, registry, ledger, metrics),
+    )
+    try:
+        with serve_metrics(settings.ai_metrics_port) as address:
+            async with worker:
+                log.info("worker started", task_queue=settings.ai_task_queue, metrics=address)
+                await stop.wait()
+                log.info("worker stopping")
+    finally:
+        await registry.close()
+        await engine.dispose()
+        shutil.rmtree(downloads, ignore_errors=True)
+
+
+def _downloads_folder(data_dir: Path) -> Path:
+    """Make this worker's folder for downloads, and remove those of workers that were killed."""
+    parent = data_dir / "downloads"
+    parent.mkdir(parents=True, exist_ok=True)
+    for folder in parent.iterdir():
+        if not Path(f"/proc/{folder.name.partition('-')[0]}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))
+
+
+def main() -> None:
+    """Read the settings and work until told to stop."""
+    settings = Settings.load()
+    configure_logging(settings.ai_log_format)
+    asyncio.run(run_worker(settings))
+
+
+if __name__ == "__main__":
+    main()
