@@ -94,12 +94,21 @@ class ApiProblemError(CliError):
     def lines(self) -> list[str]:
         """Return the sentence, each mistake with its place, the budget's figures and a hint."""
         hint = _HINTS.get(self.code) or _HINTS.get(self.status)
-        return [self.message, *self._mistakes(), *self._budget(), *([hint] if hint else [])]
+        mistakes = [
+            f"{item.get('pointer') or '/'}: {item.get('message', '')}" for item in self._items()
+        ]
+        return [self._sentence(), *mistakes, *self._budget(), *([hint] if hint else [])]
 
-    def _mistakes(self) -> list[str]:
+    def _items(self) -> list[dict[str, Any]]:
         errors: Any = self.problem.get("errors")
-        items = [item for item in errors if isinstance(item, dict)] if errors else []
-        return [f"{item.get('pointer') or '/'}: {item.get('message', '')}" for item in items]
+        return [item for item in errors if isinstance(item, dict)] if errors else []
+
+    def _sentence(self) -> str:
+        """Return the detail, unless it only says what the list of mistakes says again."""
+        left = self.message
+        for item in self._items():
+            left = left.replace(str(item.get("message")), "")
+        return self.message if left.strip(" ;,.\n") else "the request is not valid"
 
     def _budget(self) -> list[str]:
         if "limit_usd" not in self.problem:

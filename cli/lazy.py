@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
 import click
-from click.exceptions import NoSuchCommand
+from click.exceptions import Exit, NoSuchCommand
 
 from cli.errors import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED
 
@@ -70,6 +70,16 @@ class LazyGroup(click.Group):
                 ]
                 width = max(len(name) for name in self.table)
                 formatter.write_dl([(name.ljust(width), text) for name, text in rows])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader that has gone, as `| head` does, ends it quietly."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                raise
+            _discard_output()
+            raise Exit(EXIT_BROKEN_PIPE) from error
 
     def main(
         self,

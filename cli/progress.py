@@ -218,7 +218,12 @@ def _retry_note(event: Mapping[str, Any]) -> str:
 
 def words(event: Mapping[str, Any]) -> str:
     """Return what an event says to a reader."""
-    return _retry_note(event) if event.get("event_type") == "step_retrying" else explanation(event)
+    if event.get("event_type") == "step_retrying":
+        return _retry_note(event)
+    percent = event.get("progress_percent")
+    if event.get("event_type") == "progress_update" and percent is not None:
+        return f"{_number(percent):.0f} % {explanation(event)}".strip()
+    return explanation(event)
 
 
 def explanation(event: Mapping[str, Any]) -> str:

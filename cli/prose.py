@@ -26,7 +26,7 @@ def sentences(text: str) -> list[str]:
 
 
 def bullets(text: str) -> list[RenderableType]:
-    """Return a point for each sentence; text that has lines of its own keeps them."""
+    """Return a point for each sentence; or for each line; a list stays as it is."""
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         return [indented(Text("(empty)", "dim"))]
@@ -42,6 +42,8 @@ def bullets(text: str) -> list[RenderableType]:
 def _points(lines: list[str]) -> list[tuple[str, str]]:
     if len(lines) == 1 and not _POINT.match(lines[0]):
         return [("•", sentence) for sentence in sentences(lines[0])]
+    if not any(_POINT.match(line) for line in lines):
+        return [("•", line.strip()) for line in lines]
     points: list[tuple[str, str]] = []
     for line in lines:
         match = _POINT.match(line)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from rich.console import RenderableType
-from rich.json import JSON
+from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
 from cli.conversation import conversation, marked
@@ -86,8 +86,12 @@ def failure_lines(error: object) -> list[Text]:
     step = f"step {error['step']}: " if error.get("step") else ""
     code = f" [{error['code']}]" if error.get("code") else ""
     message = error.get("message") or error.get("code") or "no reason given"
-    lines = [Text(clean(f"{step}{message}{code}", one_line=True), "bold red")]
-    for candidate in error.get("candidates") or []:
+    style = look("cancelled").style if error.get("code") == "cancelled" else "bold red"
+    lines = [Text(clean(f"{step}{message}{code}", one_line=True), style)]
+    candidates = error.get("candidates") or []
+    if [candidate.get("message") for candidate in candidates] == [message]:
+        return lines  # the only one that was asked has said it
+    for candidate in candidates:
         who = "/".join(str(candidate[key]) for key in ("provider", "model") if candidate.get(key))
         why = f"{candidate.get('message') or ''} [{candidate.get('code') or '?'}]".strip()
         line = Text("  ").append(clean(who, one_line=True), "bold")
@@ -188,8 +192,7 @@ def _is_conversation(value: object) -> bool:
 
 
 def _json(value: Any) -> list[RenderableType]:
-    shown = JSON(to_json(value))
-    return [indented(shown.text)]
+    return [indented(JSONHighlighter()(to_json(value)))]
 
 
 def why_null(name: str, output: Mapping[str, Any], steps: Sequence[Step]) -> str:

@@ -43,5 +43,7 @@ def configure_logging(log_format: str, *, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # Every failed attempt is a line of ours already, without a traceback.
+    logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
     for chatty in ("httpx2", "httpcore2", "uvicorn.access", "aiosqlite", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

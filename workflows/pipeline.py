@@ -47,7 +47,7 @@ class PipelineWorkflow:
         self._run = run
         info = workflow.info()
         self._state = ExecutionState(
-            info.workflow_id, run.definition, run.tags, whole_ms(info.start_time)
+            info.workflow_id, run.definition, run.tags, whole_ms(info.workflow_start_time)
         )
         self._interpreter: Interpreter | None = None
 

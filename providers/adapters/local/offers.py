@@ -22,32 +22,40 @@ _CATALOGUE: tuple[tuple[Capability, str, tuple[str, ...], Limits, str], ...] = (
         "pocketsphinx-en-us",
         _SPEECH,
         _SPEECH_LIMITS,
-        "Good for clean, slow English speech; of ordinary or noisy speech it gets every third"
-        " to second word wrong.",
+        (
+            "Good for clean, slow English speech; of ordinary or noisy speech it gets every third"
+            " to second word wrong."
+        ),
     ),
     (
         Capability.TRANSCRIPTION_DIARIZATION,
         "pocketsphinx-en-us",
         _SPEECH,
         _SPEECH_LIMITS,
-        "Separates speakers only in two-channel recordings with one speaker on each channel, and"
-        " needs clean, slow English speech.",
+        (
+            "Separates speakers only in two-channel recordings with one speaker on each channel, and"
+            " needs clean, slow English speech."
+        ),
     ),
     (
         Capability.PII_REDACTION,
         "presidio-patterns",
         ("presidio_analyzer", "tldextract"),
         _TEXT_LIMITS,
-        "Finds patterns and set phrases, written or spoken; a name, a place or a date that nothing"
-        " announces stays.",
+        (
+            "Finds patterns and set phrases, written or spoken; a name, a place or a date that nothing"
+            " announces stays."
+        ),
     ),
     (
         Capability.SENTIMENT_ANALYSIS,
         "vader",
         ("vaderSentiment",),
         _TEXT_LIMITS,
-        "Counts the words of an English lexicon; it misses irony, context and whatever is said"
-        " without such words.",
+        (
+            "Counts the words of an English lexicon; it misses irony, context and whatever is said"
+            " without such words."
+        ),
     ),
     (
         Capability.SUMMARIZATION,

@@ -7,8 +7,9 @@ mean something in any text; among all of them, a phone number is a health number
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
-from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer
+from presidio_analyzer import Pattern, PatternRecognizer, RecognizerResult
 from presidio_analyzer.predefined_recognizers import (
     CreditCardRecognizer,
     CryptoRecognizer,
@@ -36,6 +37,13 @@ _URL = Pattern(
 )
 
 
+class _Recogniser(Protocol):
+    """What is used of Presidio's recognisers."""
+
+    def analyze(self, text: str, entities: list[str], /) -> list[RecognizerResult]:
+        """Find the entities in a text."""
+
+
 class _EmailRecognizer(EmailRecognizer):
     """Takes the shape for proof; Presidio would ask the network for the list of top domains."""
 
@@ -43,7 +51,7 @@ class _EmailRecognizer(EmailRecognizer):
         del pattern_text
 
 
-RECOGNISERS: dict[str, Callable[[], EntityRecognizer]] = {
+RECOGNISERS: dict[str, Callable[[], _Recogniser]] = {
     "CREDIT_CARD": CreditCardRecognizer,
     "CRYPTO": CryptoRecognizer,
     "EMAIL_ADDRESS": _EmailRecognizer,
@@ -70,7 +78,7 @@ class Patterns:
             first, last = max(0, start - OVERLAP), min(len(text), end + OVERLAP)
             piece = text[first:last]
             for kind, recogniser in self._recognisers.items():
-                for match in recogniser.analyze(piece, [kind], None):
+                for match in recogniser.analyze(piece, [kind]):
                     if match.score >= THRESHOLD:
                         yield Finding(first + match.start, first + match.end, kind, match.score)
             report(end / len(text))

@@ -28,23 +28,24 @@ _ADDRESS_STATED = re.compile(
     r"\b(?:address|live|living|reside)(?:'s|\u2019s|\s+is|\s+at|\s*:)\s+", re.IGNORECASE
 )
 _ADDRESS_ASKED = re.compile(
-    r"\b(?:your|the|shipping|mailing|billing|home|delivery|street)\s+address\b|\bwhere do you live\b",
+    r"\b(?:your|the|shipping|mailing|billing|home|delivery|street)\s+address\b"
+    r"|\bwhere do you live\b",
     re.IGNORECASE,
 )
 _MAX_ADDRESS, _MAX_TOWN = 16, 3
 _AFTER_ADDRESS = frozenset(
     """and but so can could please i we you it is that which where when if because thank thanks
-    for to my the near""".split()
+    for to my the near""".split()  # noqa: SIM905 - a table
 )
 
 MONTHS = frozenset(
     """january february march april may june july august september october november december
-    jan feb mar apr jun jul aug sep sept oct nov dec""".split()
+    jan feb mar apr jun jul aug sep sept oct nov dec""".split()  # noqa: SIM905 - a table
 )
 _ORDINALS = frozenset(
     """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth
     fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth st nd rd
-    th""".split()
+    th""".split()  # noqa: SIM905 - a table
 )
 _BIRTH = re.compile(
     r"\bdate\s+of\s+birth\b|\bbirth\s?(?:date|day)\b|\bborn\b|\bd\.?o\.?b\b\.?", re.IGNORECASE
@@ -52,7 +53,7 @@ _BIRTH = re.compile(
 _MAX_DATE, _SHORT_ANSWER = 9, 10
 _LEAD_IN = frozenset(
     """is was are on in it it's its that's the my date of birth birthday birthdate born i yes sure
-    okay um uh yeah""".split()
+    okay um uh yeah""".split()  # noqa: SIM905 - a table
 )
 
 

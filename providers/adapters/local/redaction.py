@@ -14,8 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from providers.adapters.local import identity_numbers, names, patterns, places_and_dates
-from providers.adapters.local import spoken_emails
+from providers.adapters.local import (
+    identity_numbers,
+    names,
+    patterns,
+    places_and_dates,
+    spoken_emails,
+)
 from providers.adapters.local.transcript import Finding, Transcript
 from providers.errors import InvalidRequest
 

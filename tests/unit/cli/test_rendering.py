@@ -15,7 +15,11 @@ from tests.unit.cli.scripts import CALL_OUTPUT, CALL_STEPS
 
 def shown(*parts: Any, width: int = 100, colour: bool = False) -> str:
     console = Console(
-        width=width, force_terminal=colour, markup=False, highlight=False, color_system="standard"
+        width=width,
+        force_terminal=colour,
+        markup=False,
+        highlight=False,
+        color_system="standard" if colour else None,
     )
     with console.capture() as capture:
         for part in parts:
@@ -76,8 +80,8 @@ def test_sentiment_is_shown_overall_and_per_speaker() -> None:
 
 
 def test_sentiment_takes_the_speakers_of_the_transcript() -> None:
-    output = copy.deepcopy(CALL_OUTPUT)
-    for segment in output["sentiment"]["segments"]:  # type: ignore[call-overload, index]
+    output: dict[str, Any] = copy.deepcopy(CALL_OUTPUT)
+    for segment in output["sentiment"]["segments"]:
         del segment["speaker"]
     assert result_text(output) == result_text(CALL_OUTPUT)
 
@@ -100,7 +104,12 @@ def test_a_model_answer_keeps_its_list() -> None:
     text = result_text({"coaching": answer})
     assert "Good:" in text
     assert "1. polite" in text
-    assert "•  kind" in text
+    assert "• kind" in text
+
+
+def test_a_summary_of_lines_is_a_point_a_line() -> None:
+    text = result_text({"summary": {"text": "first one\nsecond. Still second"}})
+    assert " • first one\n • second. Still second" in text
 
 
 def test_a_model_answer_that_was_cut_says_so() -> None:
@@ -162,7 +171,7 @@ def test_json_with_hostile_text_is_harmless_and_equal() -> None:
 
 def test_clean_shows_what_it_replaced() -> None:
     assert clean("a\x1bb\x7f\tc\nd") == "a␛b␡    c\nd"
-    assert clean(" a\n b\r", one_line=True) == "a b ␍"
+    assert clean(" a\n b\r", one_line=True) == "a b␍"
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,13 @@ def test_a_problem_shows_its_detail_and_every_mistake(perdure: Perdure, fake: Fa
     )
 
 
+def test_a_detail_that_repeats_the_mistakes_is_left_out(perdure: Perdure, fake: Fake) -> None:
+    errors = [{"pointer": "/a", "message": "One."}, {"pointer": "/b", "message": "Two."}]
+    fake.answers["POST /execute"] = [problem(422, "invalid", "One. Two.", errors=errors)]
+    stderr = perdure("run", "call_analysis").stderr
+    assert stderr == "error: the request is not valid\n  /a: One.\n  /b: Two.\n"
+
+
 def test_a_refused_budget_shows_the_figures(perdure: Perdure, fake: Fake) -> None:
     fake.answers["POST /execute"] = [
         problem(

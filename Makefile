@@ -1,0 +1,68 @@
+# The commands people type. Each sets up what it needs; a second time is fast.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+DEPENDENCIES := pyproject.toml constraints.txt
+
+.PHONY: help install demo dev test lint format clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+$(VENV)/python:
+	@for python in python3 python3.13 python3.12 python3.11; do
+		if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then
+			"$$python" -m venv --clear $(VENV)
+			touch $@
+			exit 0
+		fi
+	done
+	echo "Perdure needs Python 3.11 to 3.14 with its venv module: install one and try again." >&2
+	exit 1
+
+$(VENV)/installed: $(VENV)/python $(DEPENDENCIES)
+	@echo "Installing into $(VENV) …"
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,local]'
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed $(DEPENDENCIES)
+	@echo "Installing what the tests need …"
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+install: $(VENV)/installed ## Create .venv and install with the embedded providers
+
+demo: install ## Analyse the sample call: no key, no question asked
+	@$(BIN)/perdure demo
+
+dev: install ## Temporal, a worker and the API in one terminal, until Ctrl-C
+	@$(BIN)/perdure dev
+
+# flite speaks the calls that the tests analyse; without it those tests say that they are skipped.
+/usr/bin/flite:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		apt-get install --yes --quiet flite >/dev/null 2>&1 ||
+			{ apt-get update --quiet >/dev/null && apt-get install --yes --quiet flite >/dev/null; } ||
+			echo "flite can't be installed; tests that need it will be skipped." >&2
+	fi
+
+test: $(VENV)/installed-test | /usr/bin/flite ## Run the whole test suite
+	@$(BIN)/pytest
+
+lint: $(VENV)/installed-test ## Run all static checks
+	@$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-test ## Format the code
+	@$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+clean: ## Remove what make and perdure made
+	@rm -rf $(VENV) .perdure .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,194 @@
+"""Fixtures that every room's tests share: the real Temporal server, and our processes around it."""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import httpx2
+import pytest
+import uvicorn
+from scripted import ScriptedAdapter
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from activities.call import ProviderActivities
+from activities.run import RunActivities
+from api.app import create_app
+from api.schemas import PREFIX
+from artifacts.fetch import Fetcher
+from artifacts.store import ArtifactStore
+from connection import connect
+from devserver import DevServerDescription, dev_server, free_port
+from ledger.database import create_engine, migrate
+from ledger.entries import Ledger
+from observability.metrics import get_ai_metrics
+from providers.registry import CapabilityRegistry
+from settings import Settings
+from worker import create_worker
+
+# Skips that CI expects: reasons, by their beginning.
+_EXPECTED_SKIPS = ("the vendors' API descriptions are not here",)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in _unexpected_skips(terminalreporter):
+        terminalreporter.write_line(f"unexpected skip: {report.nodeid}: {report.longrepr}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if "PERDURE_CI" in os.environ and exitstatus == 0 and _unexpected_skips(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _unexpected_skips(reporter: pytest.TerminalReporter) -> list[pytest.TestReport]:
+    return [
+        report
+        for report in reporter.stats.get("skipped", [])
+        if not str(report.longrepr[2]).removeprefix("Skipped: ").startswith(_EXPECTED_SKIPS)
+    ]
+
+
+@pytest.fixture(scope="session")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServerDescription]:
+    """One development server for the whole session, in a thread of its own."""
+    folder = tmp_path_factory.mktemp("temporal")
+    description = DevServerDescription.load().with_ports(free_port(), free_port())
+    ready, stop = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+    problems: list[BaseException] = []
+
+    async def serve() -> None:
+        try:
+            async with dev_server(description, database=None, log=folder / "temporal.log"):
+                ready.set()
+                await stop.wait()
+        except BaseException as problem:
+            problems.append(problem)
+            raise
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    ready.wait(timeout=60)
+    if problems:
+        raise problems[0]
+    yield description
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(timeout=30)
+    loop.close()
+
+
+@pytest.fixture
+async def client(temporal: DevServerDescription) -> Client:
+    return await connect(target=temporal.target, namespace=temporal.namespace)
+
+
+@pytest.fixture
+def settings(
+    tmp_path: Path, temporal: DevServerDescription, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """Settings of a stack of its own: data folder and task queue are this test's."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.target)
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", temporal.namespace)
+    return Settings(
+        ai_data_dir=tmp_path / "data",
+        ai_task_queue=f"test-{uuid4().hex[:8]}",
+        ai_fetch_allowed_hosts=(),
+    )
+
+
+@pytest.fixture
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    settings.ai_data_dir.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(settings.database_url)
+    await migrate(engine)
+    yield engine
+    await engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class RunningWorker:
+    """A worker and what it writes to."""
+
+    client: Client
+    task_queue: str
+    registry: CapabilityRegistry
+    ledger: Ledger
+
+
+StartWorker = Callable[..., "asyncio.Future[RunningWorker]"]
+
+
+@pytest.fixture
+async def start_worker(
+    client: Client, settings: Settings, engine: AsyncEngine
+) -> AsyncIterator[StartWorker]:
+    """Start workers with scripted providers, in this process; they stop with the test."""
+    async with AsyncExitStack() as running:
+
+        async def start(*adapters: ScriptedAdapter) -> RunningWorker:
+            registry = CapabilityRegistry(adapters)
+            ledger, metrics = Ledger(engine), get_ai_metrics()
+            artifacts = ArtifactStore(
+                engine, settings.ai_data_dir / "artifacts", max_bytes=settings.ai_max_artifact_bytes
+            )
+            fetcher = Fetcher(
+                allowed_hosts=settings.ai_fetch_allowed_hosts,
+                max_bytes=settings.ai_max_artifact_bytes,
+                folder=settings.ai_data_dir / "downloads",
+            )
+            worker = create_worker(
+                client,
+                settings,
+                ProviderActivities(registry, ledger, artifacts, fetcher, metrics),
+                RunActivities(client, registry, ledger, metrics),
+            )
+            await running.enter_async_context(worker)
+            return RunningWorker(client, settings.ai_task_queue, registry, ledger)
+
+        yield start  # type: ignore[misc]
+
+
+@asynccontextmanager
+async def serve_api(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """Serve the API of this code on a free port; yields a client at its root."""
+    port = free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            host="127.0.0.1",
+            port=port,
+            log_config=None,
+            access_log=False,
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=1,
+        )
+    )
+    server.config.setup_event_loop = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server.serve())
+    try:
+        async with asyncio.timeout(20):
+            while not server.started:
+                if task.done():
+                    task.result()
+                await asyncio.sleep(0.01)
+        base = f"http://127.0.0.1:{port}{PREFIX}"
+        async with httpx2.AsyncClient(base_url=base, trust_env=False, timeout=30) as http:
+            yield http
+    finally:
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture
+async def api(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    async with serve_api(settings) as http:
+        yield http

@@ -1,0 +1,7 @@
+import pytest
+from scripted import Hang
+
+
+@pytest.fixture
+async def hang() -> Hang:
+    return Hang()
