@@ -45,6 +45,13 @@ _GRACE = timedelta(seconds=2)
 log = structlog.get_logger(__name__)
 
 
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """Return the sandbox that workflows run and are replayed in."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
+    )
+
+
 def create_worker(
     client: Client,
     settings: Settings,
@@ -62,9 +69,7 @@ def create_worker(
             runs.settle,
             runs.request_cancellation,
         ],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
-        ),
+        workflow_runner=workflow_runner(),
         # A call hears of its cancellation with its next heartbeat.
         max_heartbeat_throttle_interval=timedelta(seconds=MIN_INTERVAL),
         graceful_shutdown_timeout=_GRACE,

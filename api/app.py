@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import artifacts, catalog, executions, health, problems, streams
+from api import artifacts, catalog, executions, health, listing, problems, streams
 from api.context import Services
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
@@ -68,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         health.router,
         catalog.router,
         artifacts.router,
+        listing.router,
         executions.router,
         streams.router,
     ):

@@ -18,6 +18,7 @@ from cli.client import PIPELINES, Api, reason_of
 from cli.errors import FollowLostError
 
 _ENDED = 1000
+_CLOSED = {1001: "the API goes away", 1012: "the API restarts", 4008: "read too slowly"}
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 _STEADY_S = 5.0  # a connection that lived so long ends the counting of attempts
@@ -87,7 +88,7 @@ class _Connection:
             code = error.rcvd.code if error.rcvd else None
             if code == _ENDED:
                 return
-            self.lost = f"closed with {code}" if code else "connection lost"
+            self.lost = _CLOSED.get(code, f"closed with {code}") if code else "not closed properly"
         except InvalidStatus as error:
             self.lost = self._refused(error)
         except (OSError, WebSocketException, ValueError) as error:

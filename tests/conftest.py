@@ -31,6 +31,12 @@ from providers.registry import CapabilityRegistry
 from settings import Settings
 from worker import create_worker
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--record", action="store_true", help="write the histories that tests/replay keeps"
+    )
+
+
 # Skips that CI expects: reasons, by their beginning.
 _EXPECTED_SKIPS = ("the vendors' API descriptions are not here",)
 

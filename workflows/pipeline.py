@@ -73,7 +73,8 @@ class PipelineWorkflow:
                 error = ErrorInfo(code="cancelled", message=_reason())
             else:
                 error = ErrorInfo(code="internal", message=str(problem.__cause__ or problem))
-        await asyncio.shield(asyncio.create_task(self._settle(result, error, cancelled)))
+        # Temporal delivers a cancellation once: what follows is not interrupted.
+        await self._settle(result, error, cancelled)
         await workflow.wait_condition(workflow.all_handlers_finished)
         if cancelled is not None:
             raise cancelled
@@ -103,17 +104,16 @@ class PipelineWorkflow:
         timer = asyncio.create_task(asyncio.sleep(run.definition.timeout))
         try:
             await workflow.wait([work, timer], return_when=asyncio.FIRST_COMPLETED)
-        finally:
+        except asyncio.CancelledError:
             timer.cancel()
-            timed_out = not work.done()
-            if timed_out:
-                work.cancel()
-                # What is on the wire is aborted, and has recorded what it used, before this returns.
-                await asyncio.shield(asyncio.create_task(_ended(work)))
-        if timed_out:
-            message = f"The run took longer than {run.definition.timeout:g} s."
-            raise StepFailed(ErrorInfo(code="timed_out", message=message))
-        return work.result()
+            await _abort(work)
+            raise
+        if work.done():
+            timer.cancel()
+            return work.result()
+        await _abort(work)
+        message = f"The run took longer than {run.definition.timeout:g} s."
+        raise StepFailed(ErrorInfo(code="timed_out", message=message))
 
     async def _admit_and_interpret(self, run: PipelineInput) -> RunResult:
         admission = await workflow.execute_local_activity(
@@ -165,5 +165,7 @@ def _reason() -> str:
     return f"The run was cancelled: {reason}." if reason else "The run was cancelled."
 
 
-async def _ended(work: "asyncio.Task[RunResult]") -> None:
+async def _abort(work: "asyncio.Task[RunResult]") -> None:
+    """Cancel; what is on the wire is aborted, and has recorded what it used, before this returns."""
+    work.cancel()
     await workflow.wait([work])

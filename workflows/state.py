@@ -19,7 +19,7 @@ _WEIGHTS = {
     Capability.TRANSCRIPTION_DIARIZATION: 10,
     Capability.LLM_GENERATION: 3,
 }
-_ENDED = (StepState.COMPLETED, StepState.FAILED, StepState.SKIPPED, StepState.COMPENSATED)
+_ENDED = (StepState.COMPLETED, StepState.SKIPPED, StepState.COMPENSATED)
 
 
 class ExecutionState:
@@ -33,6 +33,7 @@ class ExecutionState:
         created_at: datetime,
     ) -> None:
         """Begin as pending, with every step pending."""
+        self._optional = {step.name for step in definition.steps if step.optional}
         self._steps = {
             step.name: StepStatus(name=step.name, capability=step.capability)
             for step in definition.steps
@@ -114,9 +115,14 @@ class ExecutionState:
     def percent_with(self, step_name: str, fraction: float) -> float:
         """Return the progress when this fraction of a running step is done."""
         weights = {step.name: _WEIGHTS.get(step.capability, 1) for step in self.status.steps}
-        done = sum(weights[step.name] for step in self.status.steps if step.status in _ENDED)
+        done = sum(weights[step.name] for step in self.status.steps if self._is_done(step))
         part = weights[step_name] * min(max(fraction, 0), 1)
         return round(100 * (done + part) / sum(weights.values()), 1)
+
+    def _is_done(self, step: StepStatus) -> bool:
+        """Tell whether the run is past a step; it never gets past a failure that ends it."""
+        failed = step.status == StepState.FAILED and step.name in self._optional
+        return step.status in _ENDED or failed
 
     def _end_step(self, step: StepStatus, at: datetime) -> None:
         step.completed_at = at

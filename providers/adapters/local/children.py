@@ -37,6 +37,7 @@ class ChildPool:
         self._slots = asyncio.Semaphore(size)
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
+        self._closed = False
 
     @property
     def pids(self) -> frozenset[int]:
@@ -57,7 +58,9 @@ class ChildPool:
             child = await self._take()
             self._busy.add(child)
             try:
+                self._check_open()
                 answer = await child.ask(method, params, report_progress)
+                self._check_open()
             except BaseException:
                 await child.end()
                 raise
@@ -72,10 +75,16 @@ class ChildPool:
         return result
 
     async def close(self) -> None:
-        """End all children, also those at work."""
+        """End all children, also those at work; the pool is of no use afterwards."""
+        self._closed = True
         children = [*self._idle, *self._busy]
         self._idle.clear()
         await asyncio.gather(*(child.end() for child in children))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            msg = "The embedded provider is closed."
+            raise ProviderFault(msg)
 
     async def _take(self) -> "_Child":
         while self._idle:

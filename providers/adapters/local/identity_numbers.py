@@ -12,7 +12,6 @@ Amounts ("forty nine dollars", "five business days") and years are left alone.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from providers.adapters.local.number_runs import Run, RunFinder, is_years, read_digits
 from providers.adapters.local.number_words import HOMOPHONES, SCALES, SINGLES, TEENS, TENS
@@ -37,9 +36,7 @@ _NAMES = {
 """What a number is called, and which type that makes it; "" leaves it to other words."""
 
 _WEAK_NAMES = {
-    **dict.fromkeys(
-        ("order", "reference", "confirmation", "policy", "member", "customer"), ACCOUNT
-    ),
+    **dict.fromkeys(("order", "reference", "confirmation", "policy", "member"), ACCOUNT),
     **dict.fromkeys(("ticket", "case", "tracking", "invoice", "license", "licence", "id"), ACCOUNT),
     **dict.fromkeys(("pin", "zip", "postcode", "identification"), ACCOUNT),
     **dict.fromkeys(("call", "reach", "text", "extension", "area"), PHONE),
@@ -55,7 +52,7 @@ _OF_TIME = frozenset({"in", "at", "was", "with"})
 _LEAD_IN = frozenset({"yes", "sure", "yeah", "okay", "ok", "yep", "um", "uh"})
 _PHONE_LENGTHS = frozenset({7, 10, 11, 12})
 _CARD_LENGTHS = frozenset(range(13, 20))
-_USUAL_LENGTHS = _PHONE_LENGTHS | {4, 9, 16}
+_USUAL_LENGTHS = _PHONE_LENGTHS | {4, 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +86,11 @@ def find_numbers(transcript: Transcript) -> Iterator[Finding]:
                 continue
             taken = run if cue is None else wide
             known[taken.digits] = verdict[0]
-            yield from _findings(taken.tokens, *verdict)
+            yield from _findings(transcript, taken.tokens, *verdict)
     for run in unclear:
         repeated = _repeated(run, known)
         if repeated is not None:
-            yield from _findings(run.tokens, repeated, 0.6)
+            yield from _findings(transcript, run.tokens, repeated, 0.6)
 
 
 def _anywhere(run: Run) -> tuple[str, float] | None:
@@ -220,8 +217,12 @@ def _repeated(run: Run, known: dict[str, str]) -> str | None:
     return next((kind for number, kind in known.items() if digits in number), None)
 
 
-def _findings(tokens: Sequence[Token], kind: str, score: float) -> Iterator[Finding]:
-    """Yield one finding for each stretch of tokens within one utterance."""
-    for _, group in groupby(tokens, key=lambda token: token.utterance):
-        stretch = list(group)
-        yield Finding(stretch[0].start, stretch[-1].end, kind, score)
+def _findings(
+    transcript: Transcript, tokens: Sequence[Token], kind: str, score: float
+) -> Iterator[Finding]:
+    """Yield one finding for each stretch of tokens that nothing else stands between."""
+    start = 0
+    for position in range(1, len(tokens) + 1):
+        if position == len(tokens) or not transcript.adjoin(*tokens[position - 1 : position + 1]):
+            yield Finding(tokens[start].start, tokens[position - 1].end, kind, score)
+            start = position

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import cache
 from importlib.util import find_spec
 
 from providers.adapters.local.limits import LANGUAGE, MAX_FILE_BYTES, MAX_SECONDS
@@ -33,18 +32,18 @@ _CATALOGUE: tuple[tuple[Capability, str, tuple[str, ...], Limits, str], ...] = (
         _SPEECH,
         _SPEECH_LIMITS,
         (
-            "Separates speakers only in two-channel recordings with one speaker on each channel, and"
+            "Separates speakers only in two-channel recordings, one speaker on each channel, and"
             " needs clean, slow English speech."
         ),
     ),
     (
         Capability.PII_REDACTION,
         "presidio-patterns",
-        ("presidio_analyzer", "tldextract"),
+        ("presidio_analyzer",),
         _TEXT_LIMITS,
         (
-            "Finds patterns and set phrases, written or spoken; a name, a place or a date that nothing"
-            " announces stays."
+            "Finds patterns and set phrases, written or spoken; a name, a place or a date that"
+            " nothing announces stays."
         ),
     ),
     (
@@ -60,7 +59,7 @@ _CATALOGUE: tuple[tuple[Capability, str, tuple[str, ...], Limits, str], ...] = (
     (
         Capability.SUMMARIZATION,
         "lexrank",
-        ("sumy", "numpy"),
+        ("numpy",),
         _TEXT_LIMITS,
         "Picks the key sentences as they stand; it writes nothing of its own.",
     ),
@@ -88,7 +87,6 @@ def build_offers() -> Sequence[Offer]:
     ]
 
 
-@cache
 def _missing(packages: tuple[str, ...]) -> tuple[str, ...]:
     """Look, without importing, which of the packages are not installed."""
     return tuple(package for package in packages if find_spec(package) is None)

@@ -99,6 +99,10 @@ class Transcript:
         """Return what stands between two tokens: spaces and punctuation, if they are neighbours."""
         return self.text[left.end : right.start]
 
+    def adjoin(self, left: Token, right: Token) -> bool:
+        """Tell whether one token follows the other within the same line."""
+        return right.index == left.index + 1 and "\n" not in self.between(left, right)
+
     def before(self, utterance: int, count: int = 2) -> Iterator[int]:
         """Yield the numbers of the utterances before this one, the nearest first."""
         yield from range(utterance - 1, max(-1, utterance - 1 - count), -1)

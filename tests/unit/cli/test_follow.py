@@ -60,7 +60,7 @@ def test_a_lost_connection_is_resumed_after_the_last_durable_event(
 def test_plain_lines_tell_of_the_loss(perdure: Perdure, fake: Fake) -> None:
     fake.closes = [(3, 1012)]
     lines = perdure("watch", ID).stdout.splitlines()
-    assert "connection lost (closed with 1012), trying again" in lines
+    assert "connection lost (the API restarts), trying again" in lines
     assert "connected again" in lines
 
 

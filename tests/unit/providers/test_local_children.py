@@ -157,9 +157,7 @@ async def test_an_idle_child_is_used_again(pool: ChildPool) -> None:
 
 
 async def test_no_more_children_run_than_the_pool_has_places(pool: ChildPool) -> None:
-    answers = await asyncio.gather(
-        *(pool.call("describe", {}, ignore_progress) for _ in range(3))
-    )
+    answers = await asyncio.gather(*(pool.call("describe", {}, ignore_progress) for _ in range(3)))
     assert len({answer["pid"] for answer in answers}) == 1
 
 

@@ -1,0 +1,209 @@
+"""Recorded histories: each replays against today's workflow and gives the same events.
+
+A change of the workflow that breaks a running execution breaks a test here. `pytest tests/replay
+--record` runs every scenario on the real server and writes its history; commit a new file for new
+behaviour, and never rewrite an old one to make this pass.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import eventually, progress, redact_then_summarize, start
+from scripted import Hang, ScriptedAdapter, answer, fail
+from temporalio.api.enums.v1 import EventType as HistoryEventType
+from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from events.history import HistoryReader, RunCreated
+from events.projection import Projection
+from providers.errors import InvalidRequest, ProviderFault, ProviderUnavailable
+from providers.types import Capability, QualityTier
+from worker import workflow_runner
+from workflows.pipeline import PipelineWorkflow
+
+HISTORIES = Path(__file__).parent / "histories"
+RECORDED = sorted(HISTORIES.glob("*.history.json"))
+
+Handle = WorkflowHandle[Any, Any]
+
+
+async def completed(start_worker: Any) -> Handle:
+    worker = await start_worker(ScriptedAdapter())
+    return await start(worker, redact_then_summarize(), tags={"team": "support"})
+
+
+async def skipped(start_worker: Any) -> Handle:
+    worker = await start_worker(ScriptedAdapter())
+    return await start(worker, redact_then_summarize(when="size(redacted.text) > 500"))
+
+
+async def no_provider(start_worker: Any) -> Handle:
+    first = ScriptedAdapter(capabilities=[Capability.PII_REDACTION])
+    worker = await start_worker(first, ScriptedAdapter(name="keyless", available=False))
+    return await start(worker, redact_then_summarize(optional=True))
+
+
+async def retried(start_worker: Any) -> Handle:
+    worker = await start_worker(ScriptedAdapter(fail(ProviderFault("busy")), answer()))
+    return await start(worker, redact_then_summarize())
+
+
+async def fallback(start_worker: Any) -> Handle:
+    first = ScriptedAdapter(fail(ProviderUnavailable("no key")))
+    second = ScriptedAdapter(name="other", tier=QualityTier.BASIC)
+    return await start(await start_worker(first, second), redact_then_summarize())
+
+
+async def optional_failed(start_worker: Any) -> Handle:
+    worker = await start_worker(ScriptedAdapter(answer(), fail(InvalidRequest("too odd"))))
+    return await start(worker, redact_then_summarize(optional=True))
+
+
+async def failed(start_worker: Any) -> Handle:
+    worker = await start_worker(ScriptedAdapter(answer(), fail(ProviderFault("down"))))
+    return await start(worker, redact_then_summarize())
+
+
+async def cancelled(start_worker: Any) -> Handle:
+    hang = Hang()
+    handle = await start(await start_worker(ScriptedAdapter(hang)), redact_then_summarize())
+    await hang.entered.wait()
+    await handle.cancel(reason="no longer wanted")
+    return handle
+
+
+async def cancelled_by_signal(start_worker: Any) -> Handle:
+    hang = Hang()
+    handle = await start(await start_worker(ScriptedAdapter(hang)), redact_then_summarize())
+    await hang.entered.wait()
+    await handle.signal("cancel", "no longer wanted")
+    return handle
+
+
+async def timed_out(start_worker: Any) -> Handle:
+    worker = await start_worker(ScriptedAdapter(Hang()))
+    return await start(worker, redact_then_summarize().model_copy(update={"timeout": 1}))
+
+
+async def terminated(start_worker: Any) -> Handle:
+    hang = Hang()
+    handle = await start(await start_worker(ScriptedAdapter(hang)), redact_then_summarize())
+    await hang.entered.wait()
+    await handle.terminate("an operator was in a hurry")
+    return handle
+
+
+SCENARIOS: dict[str, Callable[[Any], Awaitable[Handle]]] = {
+    scenario.__name__: scenario
+    for scenario in (
+        completed,
+        skipped,
+        no_provider,
+        retried,
+        fallback,
+        optional_failed,
+        failed,
+        cancelled,
+        cancelled_by_signal,
+        timed_out,
+        terminated,
+    )
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_a_scenario_gives_the_event_types_that_are_recorded(
+    name: str, start_worker: Any, pytestconfig: pytest.Config
+) -> None:
+    handle = await SCENARIOS[name](start_worker)
+
+    async def is_over() -> bool:
+        return (await handle.describe()).close_time is not None
+
+    await eventually(is_over, f"the end of {name}")
+    history = _scrubbed(json.loads((await handle.fetch_history()).to_json()))
+    events = await _events(handle.id, history)
+    if pytestconfig.getoption("--record"):
+        _write(f"{name}.history.json", history)
+        _write(f"{name}.events.json", events)
+    recorded = json.loads((HISTORIES / f"{name}.events.json").read_text())
+    assert [event["event_type"] for event in events] == [
+        event["event_type"] for event in recorded
+    ]
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.partition(".")[0])
+async def test_a_recorded_history_replays(path: Path) -> None:
+    history = json.loads(path.read_text())
+    replayer = Replayer(
+        workflows=[PipelineWorkflow],
+        data_converter=pydantic_data_converter,
+        workflow_runner=workflow_runner(),
+    )
+    await replayer.replay_workflow(WorkflowHistory.from_json(_id_of(history), history))
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.partition(".")[0])
+async def test_a_recorded_history_gives_the_recorded_events(path: Path) -> None:
+    history = json.loads(path.read_text())
+    expected = json.loads(Path(str(path).replace(".history.", ".events.")).read_text())
+    assert await _events(_id_of(history), history) == expected
+
+
+def test_every_scenario_is_recorded() -> None:
+    assert {path.name.partition(".")[0] for path in RECORDED} >= set(SCENARIOS)
+
+
+async def test_replay_notices_a_changed_order_of_commands() -> None:
+    history = json.loads((HISTORIES / "completed.history.json").read_text())
+    scheduled = [
+        event for event in history["events"] if "activityTaskScheduledEventAttributes" in event
+    ]
+    scheduled[0]["activityTaskScheduledEventAttributes"]["activityType"]["name"] = "other"
+    replayer = Replayer(
+        workflows=[PipelineWorkflow],
+        data_converter=pydantic_data_converter,
+        workflow_runner=workflow_runner(),
+    )
+    with pytest.raises(Exception, match="[Nn]ondeterminism"):
+        await replayer.replay_workflow(WorkflowHistory.from_json(_id_of(history), history))
+
+
+async def _events(execution_id: str, document: dict[str, Any]) -> list[dict[str, Any]]:
+    reader = HistoryReader(pydantic_data_converter)
+    projection: Projection | None = None
+    events = []
+    for event in WorkflowHistory.from_json(execution_id, document).events:
+        fact = await reader.read(event)
+        if isinstance(fact, RunCreated):
+            projection = Projection(execution_id, fact)
+        elif fact is not None and projection is not None:
+            events += projection.feed(event.event_id, fact)
+    return [event.model_dump(mode="json") for event in events]
+
+
+def _id_of(history: dict[str, Any]) -> str:
+    first = history["events"][0]["workflowExecutionStartedEventAttributes"]
+    return str(first["workflowId"])
+
+
+def _scrubbed(value: Any) -> Any:
+    """Leave out what tells of the machine that recorded it."""
+    if isinstance(value, dict):
+        return {
+            key: "recorder" if key == "identity" else _scrubbed(item)
+            for key, item in value.items()
+            if key != "stackTrace"
+        }
+    if isinstance(value, list):
+        return [_scrubbed(item) for item in value]
+    return value
+
+
+def _write(name: str, value: Any) -> None:
+    HISTORIES.mkdir(exist_ok=True)
+    (HISTORIES / name).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
