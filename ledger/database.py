@@ -73,7 +73,12 @@ def _begin_immediate(connection: Connection) -> None:
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Bring the schema up to date. Idempotent; concurrent callers wait for each other."""
+    """Bring the schema up to date. Idempotent; concurrent callers wait for each other.
+
+    The folder of a SQLite file is made if it is not there.
+    """
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
     async with engine.begin() as connection:
         await connection.run_sync(_upgrade)
 

@@ -61,7 +61,7 @@ def survey(path: Path) -> Survey:
     frames, products = 0, np.zeros(3)
     with _opened(path) as file:
         rate, channels = file.samplerate, file.channels
-        for block in file.blocks(rate, dtype="float32", always_2d=True):
+        for block in _blocks(file):
             frames += len(block)
             if frames > MAX_SECONDS * rate:
                 msg = f"The recording is longer than {MAX_SECONDS / 3600:.0f} hours."
@@ -79,10 +79,16 @@ def pcm_blocks(path: Path, channel: int | None) -> Iterator[bytes]:
     """Yield one channel, or the mean of all, as 16-bit samples at `SAMPLE_RATE`."""
     with _opened(path) as file:
         resampler = Resampler(file.samplerate, SAMPLE_RATE)
-        for block in file.blocks(file.samplerate, dtype="float32", always_2d=True):
+        for block in _blocks(file):
             samples = block.mean(axis=1) if channel is None else block[:, channel]
             yield _pcm(resampler.process(samples))
         yield _pcm(resampler.flush())
+
+
+def _blocks(file: soundfile.SoundFile) -> Iterator[Samples]:
+    """Yield seconds until nothing more decodes; soundfile's own `blocks` trusts the header."""
+    while len(block := file.read(file.samplerate, dtype="float32", always_2d=True)):
+        yield block
 
 
 def _pcm(samples: Samples) -> bytes:

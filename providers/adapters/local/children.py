@@ -146,11 +146,19 @@ class _Child:
         raise ProviderFault(_obituary(await self._process.wait()))
 
     async def end(self) -> None:
-        """Kill and reap; nothing of the child is left when this returns."""
+        """Kill and reap; nothing of the child is left when this returns, cancelled or not."""
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        await self._process.wait()
+        reaping = asyncio.ensure_future(self._process.wait())
+        cancelled = False
+        while not reaping.done():
+            try:
+                await asyncio.shield(reaping)
+            except asyncio.CancelledError:
+                cancelled = True
+        if cancelled:
+            raise asyncio.CancelledError
 
 
 def _environment() -> dict[str, str]:

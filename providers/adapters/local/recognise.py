@@ -46,6 +46,7 @@ class Recogniser:
         """Recognise 16-bit samples; yield utterances and, in between, the seconds consumed."""
         # The decoder adapts to what it hears; what it heard of another recording must not count.
         self._decoder.set_cmn(self._untouched)
+        self._decoder.reinit_feat()
         endpointer = pocketsphinx.Endpointer(sample_rate=SAMPLE_RATE)
         start, spoken = 0.0, 0
         for consumed, speech in _speech(endpointer, blocks):

@@ -1,10 +1,9 @@
 """Key sentences by LexRank: those that are most like all the others.
 
-Continuous LexRank (Erkan and Radev, 2004, https://doi.org/10.1613/jair.1523, section 3.3): a random
-walk over the sentences, from each to the others by their likeness (cosine over tf-idf), with the
-paper's damping of 0.15. Lines are sentences where the text is a conversation. Every sentence is
-compared with every other, so a long text is ranked in blocks first and then once more, among the
-best of each block.
+Continuous LexRank (Erkan and Radev, 2004, https://doi.org/10.1613/jair.1523): a random walk over
+the sentences, from each to the others by their likeness (cosine over tf-idf), with a damping of
+0.15. Lines are sentences where the text is a conversation. Every sentence is compared with every
+other, so a long text is ranked in blocks first and then once more, among the best of each block.
 """
 
 import re

@@ -1,0 +1,332 @@
+"""What is started, what is refused at the door, and with which sentence."""
+
+import asyncio
+from typing import Any
+
+import httpx2
+import pytest
+from temporalio.client import Client
+from tests.api.conftest import Execute
+from tests.conftest import StartWorker
+from tests.problems import pointers_of, problem_of
+from tests.scripted import Hang, ScriptedAdapter, fail
+
+from api.schemas import PREFIX
+from providers.errors import InvalidRequest
+from settings import Settings
+
+TEXT = {"pipeline_name": "pii_detection", "input_data": {"text": "Jane called"}}
+SECRET = "Jane-4111-1111"
+
+
+def call_on(url: Any) -> dict[str, Any]:
+    return {"pipeline_name": "transcription", "input_data": {"audio_url": url}}
+
+
+async def started(client: Client, settings: Settings) -> int:
+    query = f"TaskQueue = '{settings.ai_task_queue}'"
+    return (await client.count_workflows(query)).count
+
+
+async def test_an_execution_is_accepted_with_its_location_and_links(
+    api: httpx2.AsyncClient,
+) -> None:
+    answer = await api.post("/execute", json=TEXT)
+    assert answer.status_code == 202
+    body = answer.json()
+    here = f"{PREFIX}/{body['execution_id']}"
+    assert answer.headers["Location"] == here
+    assert body.pop("created_at").endswith("Z")
+    assert body == {
+        "execution_id": body["execution_id"],
+        "status": "pending",
+        "pipeline_name": "pii_detection",
+        "pipeline_version": "1.0.0",
+        "estimated_cost_usd": "0",
+        "links": {
+            "self": here,
+            "result": f"{here}/result",
+            "events": f"{here}/events",
+            "cancel": here,
+        },
+    }
+
+
+async def test_an_execution_id_is_a_ulid_in_lower_case(api: httpx2.AsyncClient) -> None:
+    execution_id = (await api.post("/execute", json=TEXT)).json()["execution_id"]
+    assert execution_id.startswith("exec-")
+    assert len(execution_id) == 31
+    assert set(execution_id.removeprefix("exec-")) <= set("0123456789abcdefghjkmnpqrstvwxyz")
+
+
+async def test_tags_and_priority_reach_temporal(
+    api: httpx2.AsyncClient, client: Client, execute: Execute
+) -> None:
+    handle = client.get_workflow_handle(await execute(tags={"team": "support"}, priority=1))
+    description = await handle.describe()
+    attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
+    assert attributes["PipelineTags"] == ["team:support"]
+    assert description.raw_info.priority.priority_key == 1
+
+
+async def test_an_unknown_pipeline_is_refused_with_the_known_ones(
+    api: httpx2.AsyncClient,
+) -> None:
+    answer = await api.post("/execute", json=TEXT | {"pipeline_name": "call_analysys"})
+    problem = problem_of(answer, 404, "pipeline_not_found")
+    for known in ("call_analysis", "pii_detection", "transcription"):
+        assert known in problem["detail"]
+
+
+async def test_an_unknown_version_is_refused_with_the_known_ones(api: httpx2.AsyncClient) -> None:
+    answer = await api.post("/execute", json=TEXT | {"pipeline_version": "9.9.9"})
+    assert "1.0.0" in problem_of(answer, 404, "pipeline_not_found")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("input_data", "pointer"),
+    [
+        ({}, "/input_data/audio_url"),
+        ({"audio_url": 7}, "/input_data/audio_url"),
+        ({"audio_url": None}, "/input_data/audio_url"),
+        ({"audio_url": ""}, "/input_data/audio_url"),
+        ({"audio_url": "https://example.com/a.wav", "langage": "en"}, "/input_data"),
+        ({"audio_url": "https://example.com/a.wav", "language": [SECRET]}, "/input_data/language"),
+    ],
+)
+async def test_input_that_does_not_fit_is_refused_with_its_pointer(
+    api: httpx2.AsyncClient, input_data: dict[str, Any], pointer: str
+) -> None:
+    body = {"pipeline_name": "transcription", "input_data": input_data}
+    answer = await api.post("/execute", json=body)
+    assert pointers_of(problem_of(answer, 422, "invalid")) == [pointer]
+    assert SECRET not in answer.text
+
+
+async def test_every_mistake_of_the_input_is_listed(api: httpx2.AsyncClient) -> None:
+    body = {"pipeline_name": "transcription", "input_data": {"language": 7, "x": 1}}
+    problem = problem_of(await api.post("/execute", json=body), 422, "invalid")
+    assert pointers_of(problem) == [
+        "/input_data",
+        "/input_data/audio_url",
+        "/input_data/language",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ({"pipeline_name": None}, "/pipeline_name"),
+        ({"input_data": SECRET}, "/input_data"),
+        ({"colour": SECRET}, "/colour"),
+        ({"priority": 0}, "/priority"),
+        ({"priority": 6}, "/priority"),
+        ({"priority": SECRET}, "/priority"),
+        ({"tags": {"team": 7}}, "/tags/team"),
+        ({"tags": {"a:b": "c"}}, "/tags/a:b"),
+        ({"tags": {"a/b~c": ""}}, "/tags/a~1b~0c"),
+        ({"tags": {"team": "x" * 129}}, "/tags/team"),
+        ({"tags": {str(number): "x" for number in range(21)}}, "/tags"),
+        ({"tags": {str(number): "é" * 100 for number in range(20)}}, "/tags"),
+        ({"max_cost_usd": "0.50"}, "/max_cost_usd"),
+        ({"max_cost_usd": SECRET}, "/max_cost_usd"),
+    ],
+)
+async def test_a_body_that_does_not_fit_is_refused_with_its_pointer(
+    api: httpx2.AsyncClient, fields: dict[str, Any], pointer: str
+) -> None:
+    answer = await api.post("/execute", json=TEXT | fields)
+    assert pointers_of(problem_of(answer, 422, "invalid")) == [pointer]
+    assert SECRET not in answer.text
+
+
+async def test_the_most_and_the_longest_ascii_tags_fit(
+    api: httpx2.AsyncClient, execute: Execute
+) -> None:
+    tags = {f"key-{number:02}": "x" * 80 for number in range(20)}
+    status = (await api.get(f"/{await execute(tags=tags)}")).json()
+    assert status["tags"] == tags
+
+
+async def test_a_body_that_is_no_object_is_refused(api: httpx2.AsyncClient) -> None:
+    problem_of(await api.post("/execute", json=[TEXT]), 422, "invalid")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://10.0.0.5/call.wav",
+        "https://10.0.0.5/call.wav",
+        "https://[::1]/call.wav",
+        "http://example.com/call.wav",
+        f"ftp://jane:{SECRET}@example.com/call.wav",
+        f"https://jane:{SECRET}@example.com/call.wav",
+        f"file:///etc/{SECRET}",
+        "https://[::1/call.wav",
+        "call.wav",
+    ],
+)
+async def test_an_address_that_is_not_fetched_from_is_refused(
+    api: httpx2.AsyncClient, url: str
+) -> None:
+    answer = await api.post("/execute", json=call_on(url))
+    assert pointers_of(problem_of(answer, 422, "invalid")) == ["/input_data/audio_url"]
+    assert SECRET not in answer.text
+
+
+async def test_a_public_address_is_accepted_without_asking_it(api: httpx2.AsyncClient) -> None:
+    answer = await api.post("/execute", json=call_on("https://example.com/call.wav"))
+    assert answer.status_code == 202
+
+
+async def upload(api: httpx2.AsyncClient, content: bytes, **headers: str) -> str:
+    answer = await api.post("/artifacts", content=content, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["artifact_url"])
+
+
+async def test_an_upload_that_is_a_recording_is_accepted(api: httpx2.AsyncClient) -> None:
+    url = await upload(api, b"fLaC" + bytes(60))
+    assert (await api.post("/execute", json=call_on(url))).status_code == 202
+
+
+@pytest.mark.parametrize("declared", ["text/plain", "audio/wav", "audio/flac"])
+async def test_an_upload_that_is_text_is_no_recording_whatever_its_type_claims(
+    api: httpx2.AsyncClient, declared: str
+) -> None:
+    url = await upload(api, f"{SECRET} called".encode(), **{"Content-Type": declared})
+    answer = await api.post("/execute", json=call_on(url))
+    problem = problem_of(answer, 422, "invalid")
+    assert pointers_of(problem) == ["/input_data/audio_url"]
+    assert "not a recording" in problem["detail"]
+
+
+async def test_another_tenants_upload_is_refused_like_one_that_is_not_there(
+    api: httpx2.AsyncClient,
+) -> None:
+    theirs = await upload(api, b"fLaC" + bytes(60), **{"X-Tenant-ID": "other"})
+    foreign = await api.post("/execute", json=call_on(theirs))
+    absent = await api.post("/execute", json=call_on("artifact://" + "0" * 32))
+    assert pointers_of(problem_of(foreign, 422, "invalid")) == ["/input_data/audio_url"]
+    assert foreign.json() == absent.json()
+
+
+async def test_nothing_is_started_for_what_is_refused(
+    api: httpx2.AsyncClient, client: Client, settings: Settings
+) -> None:
+    await api.post("/execute", json=TEXT | {"input_data": {}})
+    await api.post("/execute", json=TEXT | {"max_cost_usd": "1"})
+    await api.post("/execute", json=call_on("http://10.0.0.5/call.wav"))
+    assert await started(client, settings) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (b"", "line 1"),
+        (b'{"pipeline_name": ', "line 1"),
+        (b'{"priority": NaN}', ""),
+        (b'{"priority": Infinity}', ""),
+        (b'{"priority": 1e999}', ""),
+        (b'{"pipeline_name": "\\ud800"}', ""),
+        (b'{"pipeline_name": "\xff"}', ""),
+        (b'{"priority": ' + b"9" * 5000 + b"}", ""),
+        (b"[" * 65 + b"]" * 65, "64"),
+        (b"[" * 200_000 + b"]" * 200_000, "64"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, "64"),
+    ],
+    ids=lambda value: repr(value[:20]) if isinstance(value, bytes) else value,
+)
+async def test_what_is_no_plain_json_is_malformed(
+    api: httpx2.AsyncClient, content: bytes, hint: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await api.post("/execute", content=content, headers=headers)
+    assert hint in problem_of(answer, 400, "malformed")["detail"]
+
+
+async def test_json_as_deep_as_allowed_is_read(api: httpx2.AsyncClient) -> None:
+    content = b"[" * 64 + b"]" * 64
+    headers = {"Content-Type": "application/json"}
+    problem_of(await api.post("/execute", content=content, headers=headers), 422, "invalid")
+
+
+async def test_a_body_of_one_mebibyte_is_read_and_one_byte_more_is_not(
+    api: httpx2.AsyncClient,
+) -> None:
+    empty = len(b'{"a":""}')
+    headers = {"Content-Type": "application/json"}
+    fits = b'{"a":"' + b"x" * ((1 << 20) - empty) + b'"}'
+    problem_of(await api.post("/execute", content=fits, headers=headers), 422, "invalid")
+    large = b'{"a":"' + b"x" * ((1 << 20) - empty + 1) + b'"}'
+    problem_of(await api.post("/execute", content=large, headers=headers), 413, "too_large")
+
+
+async def test_the_largest_text_that_fits_is_run(
+    api: httpx2.AsyncClient, working: ScriptedAdapter, execute: Execute
+) -> None:
+    text = "x" * ((1 << 20) - 100)
+    execution_id = await execute(input_data={"text": text})
+    result = await api.get(f"/{execution_id}/result", params={"wait": 20})
+    assert result.json()["status"] == "completed"
+    assert working.calls[0].request.model_dump()["text"] == text
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_a_body_of_another_type_is_refused(api: httpx2.AsyncClient, media_type: str) -> None:
+    headers = {"Content-Type": media_type}
+    answer = await api.post("/execute", content=b"{}", headers=headers)
+    problem_of(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("tenant", ["", "-x", "a b", "a/b", "x" * 65])
+async def test_a_tenant_name_without_the_form_is_refused(
+    api: httpx2.AsyncClient, tenant: str
+) -> None:
+    answer = await api.post("/execute", json=TEXT, headers={"X-Tenant-ID": tenant})
+    assert "X-Tenant-ID" in problem_of(answer, 400, "malformed")["detail"]
+
+
+async def test_a_caller_who_prefers_to_wait_gets_the_result(
+    api: httpx2.AsyncClient, working: ScriptedAdapter
+) -> None:
+    answer = await api.post("/execute", json=TEXT, headers={"Prefer": "respond-async, wait=20"})
+    assert answer.status_code == 200
+    assert answer.headers["Preference-Applied"] == "wait=20"
+    assert answer.headers["Location"].endswith(answer.json()["execution_id"])
+    assert answer.json()["output"]["redacted"]["text"] == "[NAME] called"
+    assert len(working.calls) == 1
+
+
+async def test_a_run_that_fails_while_the_caller_waits_is_an_answer_too(
+    api: httpx2.AsyncClient, start_worker: StartWorker
+) -> None:
+    await start_worker(ScriptedAdapter(fail(InvalidRequest("too odd"))))
+    answer = await api.post("/execute", json=TEXT, headers={"Prefer": "wait=20"})
+    assert (answer.status_code, answer.json()["success"]) == (200, False)
+
+
+async def test_a_run_that_does_not_end_in_time_is_accepted(
+    api: httpx2.AsyncClient, start_worker: StartWorker, hang: Hang
+) -> None:
+    await start_worker(ScriptedAdapter(hang))
+    async with asyncio.timeout(10):
+        answer = await api.post("/execute", json=TEXT, headers={"Prefer": "wait=1"})
+    assert answer.status_code == 202
+    assert answer.json()["links"]["result"]
+
+
+@pytest.mark.parametrize("prefer", ["wait=soon", "handling=lenient", "await=5", ""])
+async def test_a_preference_that_is_not_known_is_ignored(
+    api: httpx2.AsyncClient, prefer: str
+) -> None:
+    answer = await api.post("/execute", json=TEXT, headers={"Prefer": prefer})
+    assert answer.status_code == 202
+
+
+async def test_another_content_of_the_same_form_may_be_posted_as_plus_json(
+    api: httpx2.AsyncClient,
+) -> None:
+    headers = {"Content-Type": "application/vnd.example+json; charset=utf-8"}
+    answer = await api.post("/execute", json=TEXT, headers=headers)
+    assert answer.status_code == 202
