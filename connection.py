@@ -18,6 +18,18 @@ class TemporalUnreachable(Exception):
     """Temporal did not answer; the message is one line for the operator."""
 
 
+async def ensure_connected(client: Client) -> None:
+    """Make the first connection of a lazy client.
+
+    Raises:
+        TemporalUnreachable: Nothing answers at the address.
+    """
+    try:
+        await client.service_client.check_health()
+    except RuntimeError as error:
+        raise TemporalUnreachable("Temporal does not answer.") from error
+
+
 async def connect(
     *, target: str | None = None, namespace: str | None = None, lazy: bool = False
 ) -> Client:

@@ -7,13 +7,13 @@ Temporal's own settings (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) are read
 
 import difflib
 import os
-from decimal import Decimal
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).parent
@@ -50,11 +50,19 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    openai_api_key: SecretStr | None = Field(
-        None, description="Key for OpenAI.", examples=["sk-…"]
-    )
+    openai_api_key: SecretStr | None = Field(None, description="Key for OpenAI.", examples=["sk-…"])
     openai_base_url: str | None = Field(
-        None, description="OpenAI's address.", examples=["https://api.openai.com/v1"]
+        None,
+        description="OpenAI's address, or that of a server with the same API; ends in /v1.",
+        examples=["https://api.openai.com/v1"],
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        None, description="Key for Anthropic.", examples=["sk-ant-…"]
+    )
+    anthropic_base_url: str | None = Field(
+        None,
+        description="Anthropic's address, or that of a gateway to it; without /v1.",
+        examples=["https://api.anthropic.com"],
     )
     ai_data_dir: Path = Field(
         Path(".perdure"), description="Folder for all local state.", examples=[".perdure"]
@@ -94,6 +102,25 @@ class Settings(BaseSettings):
             return tuple(host.strip() for host in value.split(",") if host.strip())
         return value
 
+    @field_validator("openai_api_key", "anthropic_api_key")
+    @classmethod
+    def _sendable_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise ValueError("only ASCII characters without spaces can be sent as a key")
+        return value
+
+    @field_validator("openai_base_url", "anthropic_base_url")
+    @classmethod
+    def _http_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        value = value.rstrip("/")
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https:// or http://")
+        if value.endswith("/v1") != (info.field_name == "openai_base_url"):
+            raise ValueError(f"must {'not ' if value.endswith('/v1') else ''}end in /v1")
+        return value
+
     @field_validator("ai_database_url")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
@@ -116,7 +143,7 @@ class Settings(BaseSettings):
         file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
         _refuse_unknown(file)
         try:
-            return cls(_env_file=".env", **overrides)  # type: ignore[call-arg]
+            return cls(_env_file=".env", **overrides)
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
 

@@ -14,12 +14,12 @@ def to_application_error(
     error: ProviderError | ArtifactError | PipelineError, attempt: int
 ) -> ApplicationError:
     """Keep code, posture and message; the code is the error's type."""
-    is_provider_error = isinstance(error, ProviderError)
+    provider_error = error if isinstance(error, ProviderError) else None
     failure = CallFailure(
         code=error.code,
         message=str(error),
         retryable=False if isinstance(error, PipelineError) else error.retryable,
-        fallback=error.fallback if isinstance(error, ProviderError) else False,
+        fallback=provider_error is not None and provider_error.fallback,
         attempt=attempt,
     )
     return ApplicationError(
@@ -27,5 +27,5 @@ def to_application_error(
         failure,
         type=failure.code,
         non_retryable=not failure.retryable,
-        next_retry_delay=error.retry_after if is_provider_error else None,
+        next_retry_delay=provider_error.retry_after if provider_error else None,
     )

@@ -91,9 +91,7 @@ class RunActivities:
             max_fallbacks=step.fallback.max_fallbacks,
             preferred=step.providers,
         )
-        candidates = tuple(
-            Candidate(provider=offer.provider, model=offer.model) for offer in chain
-        )
+        candidates = tuple(Candidate(provider=offer.provider, model=offer.model) for offer in chain)
         if candidates:
             return StepPlan(candidates=candidates)
         return StepPlan(candidates=(), reason=self._registry.why_none(step.capability))

@@ -1,7 +1,8 @@
 """What the routes share: clients, and who is asking."""
 
+import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
@@ -12,6 +13,7 @@ from temporalio.client import Client, WorkflowExecutionDescription
 from api.problems import Problem, not_found
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
+from connection import ensure_connected
 from events.store import EventStore
 from ledger.idempotency import IdempotencyKeys
 from pipelines.catalogue import Catalogue
@@ -37,6 +39,18 @@ class Services:
     fetcher: Fetcher
     idempotency: IdempotencyKeys
     events: EventStore
+    _connected: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def temporal(self) -> Client:
+        """Return the client, connected; the first call connects it.
+
+        Raises:
+            TemporalUnreachable: It was never connected, and nothing answers now.
+        """
+        if not self._connected.is_set():
+            await ensure_connected(self.client)
+            self._connected.set()
+        return self.client
 
 
 def get_services(connection: HTTPConnection) -> Services:
@@ -82,7 +96,8 @@ async def get_execution(execution_id: str, services: ServicesOf, tenant: Tenant)
     """
     if not _EXECUTION_ID.fullmatch(execution_id):
         raise not_found()
-    description = await services.client.get_workflow_handle(execution_id).describe()
+    client = await services.temporal()
+    description = await client.get_workflow_handle(execution_id).describe()
     owner = description.typed_search_attributes.get(TENANT_ID)
     if description.workflow_type != WORKFLOW_TYPE or owner != tenant:
         raise not_found("There is no such execution.")

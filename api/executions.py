@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
 from api.bodies import read_body
 from api.context import ExecutionOf, Services, ServicesOf, Tenant
@@ -45,7 +46,6 @@ router = APIRouter(prefix=PREFIX, tags=["executions"])
 )
 async def execute(
     request: Request,
-    response: Response,
     services: ServicesOf,
     tenant: Tenant,
     idempotency_key: Annotated[str | None, Header()] = None,
@@ -99,13 +99,23 @@ async def get_result(
 async def cancel(execution: ExecutionOf, services: ServicesOf) -> CancelAnswer:
     """Ask for the execution to be cancelled."""
     if execution.description.status != WorkflowExecutionStatus.RUNNING:
-        raise Problem(409, "already_ended", "The execution has ended already.")
+        raise _already_ended()
     handle = services.client.get_workflow_handle(execution.id)
-    await handle.cancel(reason="asked for through the API")
+    try:
+        await handle.cancel(reason="asked for through the API")
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        # It has ended since it was looked at.
+        raise _already_ended() from None
     status = await services.events.status(execution.id, execution.description)
     return CancelAnswer(
         execution_id=execution.id, status=status.status, links=links_of(execution.id)
     )
+
+
+def _already_ended() -> Problem:
+    return Problem(409, "already_ended", "The execution has ended already.")
 
 
 def _preferred_wait(prefer: str | None) -> float | None:

@@ -58,9 +58,7 @@ async def _check(
 
 
 async def _temporal(services: Services) -> str | None:
-    well = await services.client.service_client.check_health(
-        timeout=timedelta(seconds=_TIMEOUT)
-    )
+    well = await services.client.service_client.check_health(timeout=timedelta(seconds=_TIMEOUT))
     return None if well else "not serving"
 
 

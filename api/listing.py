@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
 from api.context import ServicesOf, Tenant
 from api.problems import Problem
@@ -50,12 +51,18 @@ async def list_executions(
     cursor: str | None = None,
 ) -> ExecutionList:
     """List the tenant's executions, newest first; a change is seen here a moment later."""
-    page = services.client.list_workflows(
+    client = await services.temporal()
+    page = client.list_workflows(
         _query(tenant, status, pipeline_name, tag),
         page_size=limit,
         next_page_token=_token(cursor),
     )
-    await page.fetch_next_page()
+    try:
+        await page.fetch_next_page()
+    except RPCError as error:
+        if error.status != RPCStatusCode.INVALID_ARGUMENT or cursor is None:
+            raise
+        raise _bad_cursor() from None
     token = page.next_page_token
     return ExecutionList(
         executions=[_summary(execution) for execution in page.current_page or ()],
@@ -86,8 +93,11 @@ def _token(cursor: str | None) -> bytes | None:
     try:
         return base64.b64decode(cursor, altchars=b"-_", validate=True)
     except binascii.Error:
-        detail = "'cursor' is not one that this list has given out."
-        raise Problem(400, "malformed", detail) from None
+        raise _bad_cursor() from None
+
+
+def _bad_cursor() -> Problem:
+    return Problem(400, "malformed", "'cursor' is not one that this list has given out.")
 
 
 def _summary(execution: WorkflowExecution) -> ExecutionSummary:

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,9 +14,10 @@ from starlette.exceptions import HTTPException
 from temporalio.service import RPCError, RPCStatusCode
 
 from artifacts.errors import ArtifactError, ArtifactNotFound, ArtifactTooLarge
+from connection import TemporalUnreachable
 from events.store import ExecutionNotFound, UnknownEventId
 from ledger.idempotency import IdempotencyKeyReused
-from pipelines.errors import InvalidInput, Mistake, PipelineNotFound
+from pipelines.errors import InvalidInput, Mistake, PipelineNotFound, pointer_to
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "2"  # s
@@ -83,23 +85,36 @@ def invalid(mistakes: Sequence[Mistake]) -> Problem:
 
 def from_validation(error: ValidationError) -> Problem:
     """Return the answer for a body that does not have the form; never echoes values."""
-    mistakes = [
-        Mistake(
-            "".join(f"/{part}" for part in problem["loc"]),
-            f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}.",
-        )
-        for problem in error.errors(include_input=False, include_url=False)
-    ]
+    mistakes = []
+    for problem in error.errors(include_input=False, include_url=False):
+        # pydantic adds this to the path of a key that does not have the form.
+        path = [part for part in problem["loc"] if part != "[key]"]
+        where = ".".join(map(str, path)) or "body"
+        mistakes.append(Mistake(pointer_to(path), f"{where}: {_reason(problem['msg'])}"))
     return invalid(mistakes)
 
 
-def to_problem(error: Exception) -> Problem:  # noqa: PLR0911 - a table
+def _from_parameters(error: RequestValidationError) -> Problem:
+    """Return the answer for a query or a header that does not have the form."""
+    detail = " ".join(
+        f"{problem['loc'][-1]}: {_reason(problem['msg'])}" for problem in error.errors()
+    )
+    return Problem(422, "invalid", detail)
+
+
+def _reason(message: str) -> str:
+    return f"{message.removeprefix('Value error, ')}."
+
+
+def to_problem(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - a table
     """Translate the errors of the rooms below."""
     match error:
         case Problem():
             return error
         case PipelineNotFound():
             return Problem(404, error.code, str(error))
+        case RequestValidationError():
+            return _from_parameters(error)
         case InvalidInput(mistakes=mistakes):
             return invalid(
                 [Mistake(f"/input_data{mistake.pointer}", mistake.message) for mistake in mistakes]
@@ -119,6 +134,8 @@ def to_problem(error: Exception) -> Problem:  # noqa: PLR0911 - a table
             return Problem(422, "invalid", error.message)
         case RPCError() if error.status == RPCStatusCode.NOT_FOUND:
             return not_found("There is no such execution.")
+        case TemporalUnreachable():
+            return _away("Temporal")
         case RPCError() if error.status in _AWAY:
             return _away("Temporal")
         case SQLAlchemyError():
@@ -151,6 +168,7 @@ def install(app: FastAPI) -> None:
     }
     for kind in (
         Problem,
+        RequestValidationError,
         PipelineNotFound,
         InvalidInput,
         ExecutionNotFound,
@@ -159,6 +177,7 @@ def install(app: FastAPI) -> None:
         ArtifactError,
         RPCError,
         SQLAlchemyError,
+        TemporalUnreachable,
         Exception,
     ):
         handlers[kind] = answer

@@ -1,9 +1,10 @@
 """Bodies of requests and answers."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from activities.types import ErrorInfo
 from providers.types import Capability, CostUnit, Money, QualityTier
@@ -14,6 +15,9 @@ PREFIX = "/api/v1/ai/pipelines"
 TagKey = Annotated[str, StringConstraints(pattern=r"^[^:]{1,64}$")]
 TagValue = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 MAX_TAGS = 20
+# Temporal keeps a run's tags as one search attribute, of at most 2 KiB of JSON
+# (limit.searchAttributesSizeOfValue, the default of server 1.29, read 2026-11-24).
+_MAX_TAGS_BYTES = 2048
 
 
 class Body(BaseModel):
@@ -31,6 +35,13 @@ class ExecuteRequest(Body):
     tags: dict[TagKey, TagValue] = Field(default_factory=dict, max_length=MAX_TAGS)
     max_cost_usd: Money | None = None
     priority: int = Field(default=3, ge=1, le=5)
+
+    @field_validator("tags")
+    @classmethod
+    def _fit_together(cls, tags: dict[str, str]) -> dict[str, str]:
+        if len(json.dumps([f"{key}:{value}" for key, value in tags.items()])) > _MAX_TAGS_BYTES:
+            raise ValueError(f"Tags may have at most {_MAX_TAGS_BYTES} bytes together")
+        return tags
 
 
 class Links(Body):
@@ -137,7 +148,10 @@ class PipelineList(Body):
 
 
 class ProviderSummary(Body):
-    """One capability of one provider. `price` is USD per `cost_unit`, null when unknown."""
+    """One capability of one provider.
+
+    `price` is USD per `cost_unit`, null when unknown; for tokens, that of one uncached input token.
+    """
 
     name: str
     capability: Capability

@@ -3,6 +3,7 @@
 import hashlib
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -91,8 +92,9 @@ async def _start_workflow(
         input_data=request.input_data,
         tags=request.tags,
     )
+    client = await services.temporal()
     try:
-        await services.client.start_workflow(
+        await client.start_workflow(
             WORKFLOW_TYPE,
             run,
             id=execution_id,
@@ -115,12 +117,11 @@ async def _check_at_the_door(
         message = "A cap for one run is not supported yet. Leave 'max_cost_usd' out."
         raise invalid([Mistake("/max_cost_usd", message)])
     check_input(definition, request.input_data)
-    mistakes = [
-        Mistake(f"/input_data/{name}", message)
-        for name in _recordings(definition)
-        if isinstance(url := request.input_data.get(name), str)
-        and (message := await _why_no_recording(services, tenant, url))
-    ]
+    mistakes = []
+    for name in _recordings(definition):
+        reason = await _why_no_recording(services, tenant, request.input_data.get(name))
+        if reason is not None:
+            mistakes.append(Mistake(f"/input_data/{name}", reason))
     if mistakes:
         raise invalid(mistakes)
 
@@ -128,13 +129,13 @@ async def _check_at_the_door(
 def _recordings(definition: PipelineDefinition) -> list[str]:
     """Name the keys of the input that a step reads a recording from."""
     made = {step.output_key for step in definition.steps}
-    read = {
-        step.input or _AUDIO_FIELD for step in definition.steps if step.capability in _SPEECH
-    }
+    read = {step.input or _AUDIO_FIELD for step in definition.steps if step.capability in _SPEECH}
     return sorted(read - made)
 
 
-async def _why_no_recording(services: Services, tenant: str, url: str) -> str | None:
+async def _why_no_recording(services: Services, tenant: str, url: Any) -> str | None:
+    if not isinstance(url, str):
+        return None
     try:
         if not url.startswith(SCHEME):
             services.fetcher.check_url(url)
@@ -145,6 +146,6 @@ async def _why_no_recording(services: Services, tenant: str, url: str) -> str | 
     if artifact.media_type in AUDIO_TYPES:
         return None
     return (
-        f"The artifact is not a recording but {artifact.media_type}: "
+        "The upload is not a recording that can be read: "
         "expected WAV, FLAC, MP3, Ogg, Opus, M4A, WebM or AIFF."
     )

@@ -1,14 +1,14 @@
 """Events as they happen: SSE, WebSocket, or a page of what there is."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
 
-from api.context import ExecutionOf, ServicesOf, get_execution, get_services, get_tenant
+from api.context import ExecutionOf, Services, ServicesOf, get_execution, get_services, get_tenant
 from api.problems import to_problem
 from api.schemas import PREFIX, Body
 from events.store import UnknownEventId
@@ -39,14 +39,11 @@ async def get_events(
     """Stream as SSE; a client that takes JSON only gets a page of what there is."""
     resume = last_event_id or after
     if "application/json" in accept and "text/event-stream" not in accept and "*/*" not in accept:
-        _, everything = await services.events.read(execution.id)
-        page = _page(everything, resume)
+        page = await _page(services, execution.id, resume)
         return Response(page.model_dump_json(), media_type="application/json")
-    events = services.events.subscribe(execution.id, resume)
-    # The first event decides between a stream and a problem.
-    first = await anext(events, None)
+    await _check_resume(services, execution.id, resume)
     return StreamingResponse(
-        _sse(first, events),
+        _sse(services.events.subscribe(execution.id, resume)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -58,29 +55,42 @@ async def follow(websocket: WebSocket, execution_id: str, after: str | None = No
     services = get_services(websocket)
     try:
         execution = await get_execution(execution_id, services, get_tenant(websocket))
-        events = services.events.subscribe(execution.id, after)
-        first = await anext(events, None)
+        await _check_resume(services, execution.id, after)
     except Exception as error:  # noqa: BLE001 - every error is answered at the handshake
         await websocket.send_denial_response(to_problem(error).response())
         return
     await websocket.accept()
-    async with aclosing(_chain(first, events)) as stream, asyncio.TaskGroup() as group:
+    async with (
+        aclosing(services.events.subscribe(execution.id, after)) as events,
+        asyncio.TaskGroup() as group,
+    ):
         listening = group.create_task(_until_gone(websocket))
-        sending = group.create_task(_send(websocket, stream))
+        sending = group.create_task(_send(websocket, events))
         await asyncio.wait([listening, sending], return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
         sending.cancel()
 
 
-def _page(events: list[PipelineEvent], after: str | None) -> EventPage:
+async def _check_resume(services: Services, execution_id: str, after: str | None) -> None:
+    """Refuse an id that is none of this run's, before a stream begins.
+
+    The first event must not be waited for: a run that no worker has taken up has none yet, and a
+    client gives up on a handshake that long.
+    """
+    if after is not None:
+        await _page(services, execution_id, after)
+
+
+async def _page(services: Services, execution_id: str, after: str | None) -> EventPage:
+    _, events = await services.events.read(execution_id)
     ids = [event.event_id for event in events]
     if after is not None and after not in ids:
-        raise UnknownEventId(f"'{after}' is not an event of this execution.")
+        raise UnknownEventId("The id to resume after is not that of an event of this execution.")
     rest = events[ids.index(after) + 1 :] if after is not None else events
     return EventPage(events=rest, next_after=rest[-1].event_id if rest else after)
 
 
-async def _send(websocket: WebSocket, events: AsyncIterator[PipelineEvent]) -> None:
+async def _send(websocket: WebSocket, events: AsyncGenerator[PipelineEvent]) -> None:
     try:
         async for event in events:
             async with asyncio.timeout(_SEND_TIMEOUT):
@@ -99,10 +109,8 @@ async def _until_gone(websocket: WebSocket) -> None:
         pass
 
 
-async def _sse(
-    first: PipelineEvent | None, events: AsyncIterator[PipelineEvent]
-) -> AsyncIterator[str]:
-    async with aclosing(_chain(first, events)) as stream:
+async def _sse(events: AsyncGenerator[PipelineEvent]) -> AsyncIterator[str]:
+    async with aclosing(events) as stream:
         pending: asyncio.Task[PipelineEvent | None] | None = None
         try:
             while True:
@@ -124,13 +132,3 @@ async def _sse(
 def _frame(event: PipelineEvent) -> str:
     head = f"id: {event.event_id}\n" if event.event_id else ""
     return f"{head}event: {event.event_type}\ndata: {event.model_dump_json()}\n\n"
-
-
-async def _chain(
-    first: PipelineEvent | None, rest: AsyncIterator[PipelineEvent]
-) -> AsyncIterator[PipelineEvent]:
-    async with aclosing(rest) as events:  # type: ignore[type-var]
-        if first is not None:
-            yield first
-            async for event in events:
-                yield event

@@ -1,12 +1,12 @@
 """Errors of the artifact room.
 
-    ArtifactError
-    ├── ArtifactNotFound   not_found       stop
-    ├── EmptyArtifact      invalid         stop
-    ├── ArtifactTooLarge   too_large       stop
-    ├── FetchRefused       fetch_refused   stop    an address that we don't fetch from
-    ├── FetchFailed        fetch_failed    stop    gone, forbidden, not a recording's address
-    └── FetchInterrupted   fetch_failed    retry   the other side failed or the connection broke
+ArtifactError
+├── ArtifactNotFound   not_found       stop
+├── EmptyArtifact      invalid         stop
+├── ArtifactTooLarge   too_large       stop
+├── FetchRefused       fetch_refused   stop    an address that we don't fetch from
+├── FetchFailed        fetch_failed    stop    gone, forbidden, not a recording's address
+└── FetchInterrupted   fetch_failed    retry   the other side failed or the connection broke
 """
 
 from typing import ClassVar

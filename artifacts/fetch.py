@@ -17,8 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 
 from artifacts.errors import FetchFailed, FetchInterrupted, FetchRefused
-from artifacts.media import HEAD_BYTES, detect_media_type
-from artifacts.store import DEFAULT_MEDIA_TYPE
+from artifacts.media import HEAD_BYTES, media_type_of
 
 _MAX_REDIRECTS = 5
 _TIMEOUT = httpx2.Timeout(30, connect=10)  # s; `read` is between two chunks
@@ -44,10 +43,10 @@ class Fetcher:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError:
-            raise FetchRefused(f"'{url}' is not a valid URL.") from None
+            raise FetchRefused("The recording's address is not a valid URL.") from None
         if parts.scheme not in _DEFAULT_PORTS or not host:
             raise FetchRefused(
-                f"'{url}' is not an address of a recording: expected https://… or artifact://…."
+                "This is not an address of a recording: expected https://… or artifact://…."
             )
         if parts.username is not None or parts.password is not None:
             raise FetchRefused("A recording's address must not contain a user name or a password.")
@@ -85,7 +84,7 @@ class Fetcher:
             if not size:
                 raise FetchFailed("The recording's address answered without content.")
             await asyncio.to_thread(file.flush)
-            yield Path(file.name), detect_media_type(head) or DEFAULT_MEDIA_TYPE, size
+            yield Path(file.name), media_type_of(head, None), size
 
     async def _stream(self, url: str) -> AsyncIterator[bytes]:
         async with httpx2.AsyncClient(

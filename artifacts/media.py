@@ -1,5 +1,7 @@
 """Tells audio containers by their first bytes, never by a name or a header somebody sent."""
 
+import re
+
 AUDIO_TYPES = (
     "audio/wav",
     "audio/flac",
@@ -10,8 +12,11 @@ AUDIO_TYPES = (
     "audio/aiff",
 )
 
+DEFAULT_MEDIA_TYPE = "application/octet-stream"
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
+
 HEAD_BYTES = 64
-"""How many bytes `detect_media_type` wants to see."""
+"""How many bytes the detection wants to see."""
 
 
 def detect_media_type(head: bytes) -> str | None:
@@ -34,8 +39,18 @@ def detect_media_type(head: bytes) -> str | None:
     return "audio/mpeg" if _is_mpeg_frame(head) else None
 
 
+def media_type_of(head: bytes, declared: str | None) -> str:
+    """Return the detected type, else the declared one, unless that is what was not detected."""
+    if detected := detect_media_type(head):
+        return detected
+    claimed = (declared or "").partition(";")[0].strip().lower()
+    if claimed.startswith(("audio/", "video/")) or not _MEDIA_TYPE.fullmatch(claimed):
+        return DEFAULT_MEDIA_TYPE
+    return claimed
+
+
 def _is_mpeg_frame(head: bytes) -> bool:
-    """Check the sync word, version, layer, bit rate and sampling rate (ISO/IEC 11172-3, 2.4.2.3)."""
+    """Check sync word, version, layer, bit rate and sampling rate (ISO/IEC 11172-3, 2.4.2.3)."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:  # noqa: PLR2004
         return False
     version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3

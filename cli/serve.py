@@ -6,8 +6,8 @@ import socket
 
 import click
 
-from cli.errors import UsageMistakeError
 from cli.configured import settings_or_exit
+from cli.errors import UsageMistakeError
 
 
 @click.command()

@@ -3,7 +3,7 @@
 This is the only file that knows the shape of Temporal's history and of the SDK's markers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -143,132 +143,161 @@ class HistoryReader:
 
     def __init__(self, converter: DataConverter) -> None:
         """Take the client's data converter."""
-        self._converter = converter
+        self._decoder = _Decoder(converter)
 
     async def read(self, event: HistoryEvent) -> Fact | None:
         """Return the fact that an event tells, or None when it tells none."""
         reader = _READERS.get(event.event_type)
-        return await reader(self, event) if reader else None
-
-    async def _created(self, event: HistoryEvent) -> Fact:
-        attributes = event.workflow_execution_started_event_attributes
-        run = await self._decode(attributes.input.payloads, PipelineInput)
-        return RunCreated(run, to_datetime(event.event_time))
-
-    async def _task_started(self, event: HistoryEvent) -> Fact:
-        return TaskStarted(to_datetime(event.event_time))
-
-    async def _task_completed(self, _event: HistoryEvent) -> Fact:
-        return TaskCompleted()
-
-    async def _task_failed(self, event: HistoryEvent) -> Fact | None:
-        cause = event.workflow_task_failed_event_attributes.cause
-        return Reset() if cause == _RESET else None
-
-    async def _scheduled(self, event: HistoryEvent) -> Fact | None:
-        attributes = event.activity_task_scheduled_event_attributes
-        if attributes.activity_type.name != CALL_PROVIDER:
-            return None
-        call = await self._decode(attributes.input.payloads, CallProviderInput)
-        return CallScheduled(event.event_id, attributes.activity_id, call)
-
-    async def _started(self, event: HistoryEvent) -> Fact:
-        attributes = event.activity_task_started_event_attributes
-        failure = attributes.last_failure if attributes.HasField("last_failure") else None
-        return CallStarted(
-            attributes.scheduled_event_id, attributes.attempt, failure and error_of(failure)
-        )
-
-    async def _answered(self, event: HistoryEvent) -> Fact:
-        attributes = event.activity_task_completed_event_attributes
-        result = await self._decode(attributes.result.payloads, CallProviderResult)
-        return CallAnswered(attributes.scheduled_event_id, result)
-
-    async def _failed(self, event: HistoryEvent) -> Fact:
-        failed = event.activity_task_failed_event_attributes
-        return await self._failure(
-            event, failed.scheduled_event_id, failed.failure, failed.retry_state
-        )
-
-    async def _timed_out(self, event: HistoryEvent) -> Fact:
-        timed_out = event.activity_task_timed_out_event_attributes
-        return await self._failure(
-            event, timed_out.scheduled_event_id, timed_out.failure, timed_out.retry_state
-        )
-
-    async def _failure(
-        self, event: HistoryEvent, number: int, failure: Failure, retry_state: int
-    ) -> CallFailed:
-        """Make the exception that the workflow saw."""
-        error = ActivityError(
-            failure.message,
-            scheduled_event_id=number,
-            started_event_id=0,
-            identity="",
-            activity_type=CALL_PROVIDER,
-            activity_id="",
-            retry_state=RetryState(retry_state) if retry_state else None,
-        )
-        error.__cause__ = await self._converter.decode_failure(failure)
-        return CallFailed(number, error, to_datetime(event.event_time))
-
-    async def _cancelled(self, event: HistoryEvent) -> Fact:
-        return CallCancelled(event.activity_task_canceled_event_attributes.scheduled_event_id)
-
-    async def _marker(self, event: HistoryEvent) -> Fact | None:
-        attributes = event.marker_recorded_event_attributes
-        details = attributes.details
-        if attributes.marker_name != _LOCAL_ACTIVITY_MARKER or "result" not in details:
-            return None
-        about: dict[str, Any] = (await self._converter.decode(details["data"].payloads))[0]
-        if about.get("activity_type") != SETTLE:
-            return None
-        return Settled(await self._decode(details["result"].payloads, Settlement))
-
-    async def _completed(self, event: HistoryEvent) -> Fact:
-        attributes = event.workflow_execution_completed_event_attributes
-        result = await self._decode(attributes.result.payloads, RunResult)
-        return Ended(RunStatus.COMPLETED, to_datetime(event.event_time), output=result.output)
-
-    async def _run_failed(self, event: HistoryEvent) -> Fact:
-        error = error_of(event.workflow_execution_failed_event_attributes.failure)
-        return Ended(RunStatus.FAILED, to_datetime(event.event_time), error)
-
-    async def _run_cancelled(self, event: HistoryEvent) -> Fact:
-        return Ended(RunStatus.CANCELLED, to_datetime(event.event_time))
-
-    async def _terminated(self, event: HistoryEvent) -> Fact:
-        reason = event.workflow_execution_terminated_event_attributes.reason
-        message = "The run was terminated in Temporal" + (f": {reason}." if reason else ".")
-        error = ErrorInfo(code="terminated", message=message)
-        return Ended(RunStatus.FAILED, to_datetime(event.event_time), error)
-
-    async def _run_timed_out(self, event: HistoryEvent) -> Fact:
-        message = "Temporal's own execution timeout ended the run."
-        error = ErrorInfo(code="timed_out", message=message)
-        return Ended(RunStatus.FAILED, to_datetime(event.event_time), error)
-
-    async def _decode(self, payloads: Sequence[Payload], model: type[_Model]) -> _Model:
-        return (await self._converter.decode(payloads, [model]))[0]
+        return await reader(self._decoder, event) if reader else None
 
 
-_READERS: dict[int, Callable[[HistoryReader, HistoryEvent], Any]] = {
-    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: HistoryReader._created,
-    HistoryEventType.EVENT_TYPE_WORKFLOW_TASK_STARTED: HistoryReader._task_started,
-    HistoryEventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED: HistoryReader._task_completed,
-    HistoryEventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: HistoryReader._task_failed,
-    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: HistoryReader._scheduled,
-    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_STARTED: HistoryReader._started,
-    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: HistoryReader._answered,
-    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: HistoryReader._failed,
-    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: HistoryReader._timed_out,
-    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: HistoryReader._cancelled,
-    HistoryEventType.EVENT_TYPE_MARKER_RECORDED: HistoryReader._marker,
-    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: HistoryReader._completed,
-    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: HistoryReader._run_failed,
-    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: HistoryReader._run_cancelled,
-    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: HistoryReader._terminated,
-    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: HistoryReader._run_timed_out,
+class _Decoder:
+    def __init__(self, converter: DataConverter) -> None:
+        self._converter = converter
+
+    async def model(self, payloads: Sequence[Payload], model: type[_Model]) -> _Model:
+        decoded: _Model = (await self._converter.decode(payloads, [model]))[0]
+        return decoded
+
+    async def plain(self, payloads: Sequence[Payload]) -> dict[str, Any]:
+        decoded: dict[str, Any] = (await self._converter.decode(payloads, [dict]))[0]
+        return decoded
+
+    async def failure(self, failure: Failure) -> BaseException:
+        return await self._converter.decode_failure(failure)
+
+
+async def _created(decoder: _Decoder, event: HistoryEvent) -> Fact:
+    attributes = event.workflow_execution_started_event_attributes
+    run = await decoder.model(attributes.input.payloads, PipelineInput)
+    return RunCreated(run, to_datetime(event.event_time))
+
+
+async def _task_started(_decoder: _Decoder, event: HistoryEvent) -> Fact:
+    return TaskStarted(to_datetime(event.event_time))
+
+
+async def _task_completed(_decoder: _Decoder, _event: HistoryEvent) -> Fact:
+    return TaskCompleted()
+
+
+async def _task_failed(_decoder: _Decoder, event: HistoryEvent) -> Fact | None:
+    cause = event.workflow_task_failed_event_attributes.cause
+    return Reset() if cause == _RESET else None
+
+
+async def _scheduled(decoder: _Decoder, event: HistoryEvent) -> Fact | None:
+    attributes = event.activity_task_scheduled_event_attributes
+    if attributes.activity_type.name != CALL_PROVIDER:
+        return None
+    call = await decoder.model(attributes.input.payloads, CallProviderInput)
+    return CallScheduled(event.event_id, attributes.activity_id, call)
+
+
+async def _started(_decoder: _Decoder, event: HistoryEvent) -> Fact:
+    attributes = event.activity_task_started_event_attributes
+    failure = attributes.last_failure if attributes.HasField("last_failure") else None
+    error = None if failure is None else error_of(failure)
+    return CallStarted(attributes.scheduled_event_id, attributes.attempt, error)
+
+
+async def _answered(decoder: _Decoder, event: HistoryEvent) -> Fact:
+    attributes = event.activity_task_completed_event_attributes
+    result = await decoder.model(attributes.result.payloads, CallProviderResult)
+    return CallAnswered(attributes.scheduled_event_id, result)
+
+
+async def _failed(decoder: _Decoder, event: HistoryEvent) -> Fact:
+    failed = event.activity_task_failed_event_attributes
+    return await _failure(
+        decoder, event, failed.scheduled_event_id, failed.failure, failed.retry_state
+    )
+
+
+async def _timed_out(decoder: _Decoder, event: HistoryEvent) -> Fact:
+    timed_out = event.activity_task_timed_out_event_attributes
+    return await _failure(
+        decoder, event, timed_out.scheduled_event_id, timed_out.failure, timed_out.retry_state
+    )
+
+
+async def _failure(
+    decoder: _Decoder, event: HistoryEvent, number: int, failure: Failure, retry_state: int
+) -> CallFailed:
+    """Make the exception that the workflow saw."""
+    error = ActivityError(
+        failure.message,
+        scheduled_event_id=number,
+        started_event_id=0,
+        identity="",
+        activity_type=CALL_PROVIDER,
+        activity_id="",
+        retry_state=RetryState(retry_state) if retry_state else None,
+    )
+    error.__cause__ = await decoder.failure(failure)
+    return CallFailed(number, error, to_datetime(event.event_time))
+
+
+async def _cancelled(_decoder: _Decoder, event: HistoryEvent) -> Fact:
+    return CallCancelled(event.activity_task_canceled_event_attributes.scheduled_event_id)
+
+
+async def _marker(decoder: _Decoder, event: HistoryEvent) -> Fact | None:
+    attributes = event.marker_recorded_event_attributes
+    details = attributes.details
+    if attributes.marker_name != _LOCAL_ACTIVITY_MARKER or "result" not in details:
+        return None
+    about: dict[str, Any] = await decoder.plain(details["data"].payloads)
+    if about.get("activity_type") != SETTLE:
+        return None
+    return Settled(await decoder.model(details["result"].payloads, Settlement))
+
+
+async def _completed(decoder: _Decoder, event: HistoryEvent) -> Fact:
+    attributes = event.workflow_execution_completed_event_attributes
+    result = await decoder.model(attributes.result.payloads, RunResult)
+    return Ended(RunStatus.COMPLETED, to_datetime(event.event_time), output=result.output)
+
+
+async def _run_failed(_decoder: _Decoder, event: HistoryEvent) -> Fact:
+    error = error_of(event.workflow_execution_failed_event_attributes.failure)
+    return Ended(RunStatus.FAILED, to_datetime(event.event_time), error)
+
+
+async def _run_cancelled(_decoder: _Decoder, event: HistoryEvent) -> Fact:
+    return Ended(RunStatus.CANCELLED, to_datetime(event.event_time))
+
+
+async def _terminated(_decoder: _Decoder, event: HistoryEvent) -> Fact:
+    reason = event.workflow_execution_terminated_event_attributes.reason
+    message = "The run was terminated in Temporal" + (f": {reason}." if reason else ".")
+    error = ErrorInfo(code="terminated", message=message)
+    return Ended(RunStatus.FAILED, to_datetime(event.event_time), error)
+
+
+async def _run_timed_out(_decoder: _Decoder, event: HistoryEvent) -> Fact:
+    message = "Temporal's own execution timeout ended the run."
+    error = ErrorInfo(code="timed_out", message=message)
+    return Ended(RunStatus.FAILED, to_datetime(event.event_time), error)
+
+
+_READERS: dict[int, Callable[[_Decoder, HistoryEvent], Awaitable[Fact | None]]] = {
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: _created,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_TASK_STARTED: _task_started,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED: _task_completed,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: _task_failed,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: _scheduled,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_STARTED: _started,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: _answered,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: _failed,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: _timed_out,
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: _cancelled,
+    HistoryEventType.EVENT_TYPE_MARKER_RECORDED: _marker,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: _completed,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: _run_failed,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: _run_cancelled,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: _terminated,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: _run_timed_out,
 }
 
 
@@ -281,9 +310,7 @@ def error_of(failure: Failure) -> ErrorInfo:
     """Return the code and sentence of a recorded failure."""
     if failure.HasField("application_failure_info"):
         info = failure.application_failure_info
-        return ErrorInfo(
-            code=info.type, message=failure.message, retryable=not info.non_retryable
-        )
+        return ErrorInfo(code=info.type, message=failure.message, retryable=not info.non_retryable)
     lost = failure.HasField("timeout_failure_info")
     return ErrorInfo(
         code="worker_lost" if lost else "internal", message=failure.message, retryable=lost

@@ -13,11 +13,11 @@ class EventId(NamedTuple):
 
     generation: int
     event: int
-    index: int
+    place: int
 
     def __str__(self) -> str:
         """Return the form in which subscribers see it."""
-        return f"{self.generation}.{self.event}.{self.index}"
+        return f"{self.generation}.{self.event}.{self.place}"
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -74,7 +74,7 @@ class Projection:
         """Return the run's progress when this fraction of an open call is done."""
         return min(99.9, self._state.percent_with(call.step.name, fraction))
 
-    def feed(self, number: int, fact: Fact) -> list[PipelineEvent]:
+    def feed(self, number: int, fact: Fact) -> list[PipelineEvent]:  # noqa: C901 - a table
         """Take the next fact and its history event's id; return the events that it stands for."""
         self._emitted, self._event_number = [], number
         match fact:
@@ -86,14 +86,14 @@ class Projection:
                 self._generation += 1
             case CallScheduled():
                 self._call_scheduled(fact)
-            case CallStarted(number):
-                self._last_starts[number] = fact
+            case CallStarted(call_number):
+                self._last_starts[call_number] = fact
             case CallAnswered():
                 self._call_answered(fact)
             case CallFailed():
                 self._call_failed(fact)
-            case CallCancelled(number):
-                self._calls.pop(number, None)
+            case CallCancelled(call_number):
+                self._calls.pop(call_number, None)
             case Settled(settlement):
                 self._settled(settlement)
             case Ended():

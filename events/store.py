@@ -7,7 +7,7 @@ early one, with the same ids, because both come from history.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -88,7 +88,7 @@ class EventStore:
 
     async def subscribe(
         self, execution_id: str, after: str | None = None
-    ) -> AsyncIterator[PipelineEvent]:
+    ) -> AsyncGenerator[PipelineEvent]:
         """Yield every durable event once, in order, with live hints between; end after the last.
 
         Args:
@@ -157,7 +157,7 @@ class _Watch:
                 return place + 1
         raise UnknownEventId(f"'{after}' is not an event of {self._id}.")
 
-    async def follow(self, position: int) -> AsyncIterator[PipelineEvent]:
+    async def follow(self, position: int) -> AsyncGenerator[PipelineEvent]:
         """Yield events from a place on; progress never falls."""
         highest = max((event.progress_percent for event in self._events[:position]), default=0.0)
         if position and self._events[position - 1].event_type.is_terminal:
@@ -166,9 +166,11 @@ class _Watch:
         while True:
             async with self._changed:
                 await self._changed.wait_for(
-                    lambda: len(self._events) > position  # noqa: B023 - read at once
-                    or self._hint_count > hint_count  # noqa: B023
-                    or self._problem
+                    lambda: (
+                        len(self._events) > position  # noqa: B023 - read at once
+                        or self._hint_count > hint_count  # noqa: B023
+                        or self._problem
+                    )
                 )
             if self._problem:
                 raise self._problem

@@ -110,7 +110,9 @@ class Ledger:
     async def of_execution(self, execution_id: str) -> Sequence[Entry]:
         """List a run's entries in the order in which they were written."""
         columns = [entries.c[name] for name in Entry.__slots__]
-        query = select(*columns).where(entries.c.execution_id == execution_id).order_by(entries.c.id)
+        query = (
+            select(*columns).where(entries.c.execution_id == execution_id).order_by(entries.c.id)
+        )
         async with self._engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             return [Entry(**row) for row in (await connection.execute(query)).mappings()]

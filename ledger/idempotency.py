@@ -65,9 +65,7 @@ class IdempotencyKeys:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _claim(row, body_sha256)
 
-    async def claim(
-        self, tenant_id: str, key: str, body_sha256: str, execution_id: str
-    ) -> Claim:
+    async def claim(self, tenant_id: str, key: str, body_sha256: str, execution_id: str) -> Claim:
         """Bind the key to the execution, or find what it is bound to.
 
         Raises:

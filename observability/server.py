@@ -21,9 +21,7 @@ def serve_metrics(port: int) -> Iterator[str]:
         server, thread = start_http_server(port, _HOST, registry)
     except OSError:
         server, thread = start_http_server(0, _HOST, registry)
-        log.warning(
-            "metrics port is taken, using another", wanted=port, mend="set AI_METRICS_PORT"
-        )
+        log.warning("metrics port is taken, using another", wanted=port, mend="set AI_METRICS_PORT")
     try:
         yield f"http://{_HOST}:{server.server_port}/metrics"
     finally:

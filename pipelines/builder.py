@@ -1,11 +1,11 @@
 """The fluent way to write a definition in Python.
 
-    pipeline = (
-        Pipeline("call_summary")
-        .step("transcribe").capability(Capability.TRANSCRIPTION).output_as("transcript").done()
-        .step("summarize").capability(Capability.SUMMARIZATION).input_from("transcript").done()
-        .build()
-    )
+pipeline = (
+    Pipeline("call_summary")
+    .step("transcribe").capability(Capability.TRANSCRIPTION).output_as("transcript").done()
+    .step("summarize").capability(Capability.SUMMARIZATION).input_from("transcript").done()
+    .build()
+)
 """
 
 from typing import Any, Self

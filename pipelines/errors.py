@@ -1,12 +1,12 @@
 """Errors of the pipeline language.
 
-    PipelineError
-    ├── PipelineNotFound   pipeline_not_found
-    ├── InvalidInput       invalid     the input does not fit the pipeline's schema
-    └── ExpressionError    expression  CEL that does not compile, or whose evaluation fails
+PipelineError
+├── PipelineNotFound   pipeline_not_found
+├── InvalidInput       invalid     the input does not fit the pipeline's schema
+└── ExpressionError    expression  CEL that does not compile, or whose evaluation fails
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,6 +34,11 @@ class Mistake:
 
     pointer: str
     message: str
+
+
+def pointer_to(path: Iterable[str | int]) -> str:
+    """Write a path of keys and indexes as JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
 class InvalidInput(PipelineError):

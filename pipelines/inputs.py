@@ -1,12 +1,13 @@
 """Checks a run's input against the pipeline's schema, before anything starts."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from pipelines.errors import InvalidInput, Mistake
+from pipelines.errors import InvalidInput, Mistake, pointer_to
 from pipelines.model import PipelineDefinition
 
 
@@ -25,32 +26,31 @@ def check_input(definition: PipelineDefinition, input_data: dict[str, Any]) -> N
 
 
 def _mistakes(error: ValidationError) -> Iterator[Mistake]:
-    pointer = "".join(f"/{_escape(part)}" for part in error.absolute_path)
+    path = tuple(error.absolute_path)
     if error.validator == "required":
-        properties = error.schema.get("properties") or {}
-        for name in error.validator_value:
+        schema: Any = error.schema
+        required: Any = error.validator_value
+        properties = schema.get("properties") or {}
+        for name in required:
             if name not in error.instance:
                 description = properties.get(name, {}).get("description")
                 hint = f" It takes {description}." if description else ""
-                yield Mistake(f"{pointer}/{_escape(name)}", f"'{name}' is required.{hint}")
+                yield Mistake(pointer_to((*path, name)), f"'{name}' is required.{hint}")
     else:
-        yield Mistake(pointer, _sentence(error))
+        yield Mistake(pointer_to(path), _sentence(error))
 
 
 def _sentence(error: ValidationError) -> str:
-    if error.validator == "additionalProperties" and "properties" in error.schema:
-        known = ", ".join(error.schema["properties"])
+    """Say what was expected; what was there instead may be private."""
+    schema: Any = error.schema
+    if error.validator == "additionalProperties" and "properties" in schema:
+        known = ", ".join(schema["properties"])
         return f"{error.message}. Known keys: {known}."
     if error.validator == "type":
-        expected = error.validator_value
+        expected: Any = error.validator_value
         wanted = expected if isinstance(expected, str) else " or ".join(expected)
         return f"Expected {wanted}, got {_kind(error.instance)}."
-    return f"{error.message}."
-
-
-def _escape(part: str | int) -> str:
-    """Escape one reference token (RFC 6901)."""
-    return str(part).replace("~", "~0").replace("/", "~1")
+    return f"Expected {error.validator}: {json.dumps(error.validator_value)}."
 
 
 def _kind(value: Any) -> str:

@@ -38,4 +38,5 @@ def build_request(step: StepDefinition, context: Mapping[str, Any]) -> dict[str,
             request = {}
         else:
             request = {fields[0]: value}
-    return request | render(step.params, context)
+    params: dict[str, Any] = render(step.params, context)
+    return request | params

@@ -2,13 +2,16 @@
 
 from decimal import Decimal
 
-from providers.types import CostUnit, Offer, Usage
+from providers.types import CostUnit, Offer, TokenPrices, Usage
 
 _SECONDS_PER_MINUTE = 60
+_MILLION = 1_000_000
 
 
 def cost_of(offer: Offer, usage: Usage) -> Decimal | None:
     """Return USD, or None when the price or the amount is unknown."""
+    if offer.cost_unit is CostUnit.TOKEN:
+        return _cost_of_tokens(offer, usage)
     if offer.price is None:
         return None
     match offer.cost_unit:
@@ -16,12 +19,39 @@ def cost_of(offer: Offer, usage: Usage) -> Decimal | None:
             return Decimal(0)
         case CostUnit.MINUTE:
             units = _decimal(usage.audio_seconds)
-            return None if units is None else units / _SECONDS_PER_MINUTE * offer.price
+            return None if units is None else units * offer.price / _SECONDS_PER_MINUTE
         case CostUnit.CHARACTER:
             units = _decimal(usage.characters)
             return None if units is None else units * offer.price
-        case CostUnit.TOKEN:
+
+
+def _cost_of_tokens(offer: Offer, usage: Usage) -> Decimal | None:
+    """Add up what each kind of token cost; unknown when one that was used has no price."""
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    prices = _prices_for(offer, usage.input_tokens)
+    cached = usage.cached_input_tokens or 0
+    written = usage.cache_write_input_tokens or 0
+    plain = usage.input_tokens - cached - written
+    if prices is None or plain < 0:
+        return None
+    total = Decimal(0)
+    for tokens, price in (
+        (plain, prices.input),
+        (cached, prices.cached_input),
+        (written, prices.cache_write_input),
+        (usage.output_tokens, prices.output),
+    ):
+        if tokens and price is None:
             return None
+        total += tokens * (price or 0)
+    return total / _MILLION
+
+
+def _prices_for(offer: Offer, input_tokens: int) -> TokenPrices | None:
+    """Find the price list with the highest threshold that the request exceeds."""
+    lists = [prices for prices in offer.token_prices if input_tokens > prices.above_input_tokens]
+    return max(lists, key=lambda prices: prices.above_input_tokens, default=None)
 
 
 def _decimal(amount: float | None) -> Decimal | None:

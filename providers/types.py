@@ -225,6 +225,7 @@ class Usage(Value):
     Attributes:
         input_tokens: All input tokens, cached ones included.
         cached_input_tokens: The part of `input_tokens` that the provider read from its cache.
+        cache_write_input_tokens: The part of `input_tokens` that it wrote to its cache.
         output_tokens: All output tokens, reasoning included.
         audio_seconds: Length of the audio that was processed.
         characters: Code points of the text that was processed.
@@ -232,6 +233,7 @@ class Usage(Value):
 
     input_tokens: int | None = Field(default=None, ge=0)
     cached_input_tokens: int | None = Field(default=None, ge=0)
+    cache_write_input_tokens: int | None = Field(default=None, ge=0)
     output_tokens: int | None = Field(default=None, ge=0)
     audio_seconds: float | None = Field(default=None, ge=0)
     characters: int | None = Field(default=None, ge=0)
@@ -246,13 +248,35 @@ class Limits(Value):
     languages: tuple[str, ...] | None = None
 
 
+class TokenPrices(Value):
+    """What a language model's tokens cost, in USD per million; null where the price is unknown.
+
+    A vendor may charge more for long requests. Each price list then has its threshold, and the
+    highest one that a request exceeds holds for all of the request's tokens, output included.
+
+    Attributes:
+        above_input_tokens: The list holds for requests with more input tokens than this; -1 for
+            all of them.
+        input: Input tokens that were neither read from nor written to the provider's cache.
+    """
+
+    above_input_tokens: int = Field(default=-1, ge=-1)
+    input: Money | None
+    cached_input: Money | None
+    cache_write_input: Money | None
+    output: Money | None
+
+
 class Offer(Value):
     """One capability that one provider offers with one model.
 
     Attributes:
         provider: The provider's name, such as `deepgram`.
         cost_unit: What is charged for.
-        price: USD per `cost_unit`; null when unknown, with `price_source` saying why.
+        price: USD per `cost_unit`; null when unknown, with `price_source` saying why. For tokens it
+            is the price of one input token of a short request that nothing is cached of: the first
+            figure of a vendor's price list, good for comparing, while `token_prices` make the cost.
+        token_prices: The price lists of an offer that is sold by the token, lowest threshold first.
         price_source: Where the price comes from, or why there is none.
         available: Whether a worker with the present settings can call it.
         reason: Why it is not available, and how to mend that.
@@ -266,6 +290,7 @@ class Offer(Value):
     cost_unit: CostUnit
     price: Money | None
     price_source: str
+    token_prices: tuple[TokenPrices, ...] = ()
     limits: Limits = Limits()
     available: bool = True
     reason: str | None = None

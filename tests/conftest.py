@@ -3,23 +3,19 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
-import uvicorn
-from scripted import ScriptedAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from activities.call import ProviderActivities
 from activities.run import RunActivities
-from api.app import create_app
-from api.schemas import PREFIX
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
 from connection import connect
@@ -29,7 +25,11 @@ from ledger.entries import Ledger
 from observability.metrics import get_ai_metrics
 from providers.registry import CapabilityRegistry
 from settings import Settings
+from tests.runs import RunningWorker, StartWorker
+from tests.scripted import ScriptedAdapter
+from tests.serving import serve_api
 from worker import create_worker
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -53,7 +53,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _unexpected_skips(reporter: pytest.TerminalReporter) -> list[pytest.TestReport]:
+def _unexpected_skips(reporter: Any) -> list[pytest.TestReport]:
     return [
         report
         for report in reporter.stats.get("skipped", [])
@@ -120,19 +120,6 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-@dataclass(frozen=True, slots=True)
-class RunningWorker:
-    """A worker and what it writes to."""
-
-    client: Client
-    task_queue: str
-    registry: CapabilityRegistry
-    ledger: Ledger
-
-
-StartWorker = Callable[..., "asyncio.Future[RunningWorker]"]
-
-
 @pytest.fixture
 async def start_worker(
     client: Client, settings: Settings, engine: AsyncEngine
@@ -160,38 +147,7 @@ async def start_worker(
             await running.enter_async_context(worker)
             return RunningWorker(client, settings.ai_task_queue, registry, ledger)
 
-        yield start  # type: ignore[misc]
-
-
-@asynccontextmanager
-async def serve_api(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
-    """Serve the API of this code on a free port; yields a client at its root."""
-    port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings),
-            host="127.0.0.1",
-            port=port,
-            log_config=None,
-            access_log=False,
-            ws="websockets-sansio",
-            timeout_graceful_shutdown=1,
-        )
-    )
-    server.config.setup_event_loop = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server.serve())
-    try:
-        async with asyncio.timeout(20):
-            while not server.started:
-                if task.done():
-                    task.result()
-                await asyncio.sleep(0.01)
-        base = f"http://127.0.0.1:{port}{PREFIX}"
-        async with httpx2.AsyncClient(base_url=base, trust_env=False, timeout=30) as http:
-            yield http
-    finally:
-        server.should_exit = True
-        await task
+        yield start
 
 
 @pytest.fixture

@@ -138,9 +138,7 @@ class Product:
 
     def _children(self, kind: str) -> list[int]:
         return [
-            pid
-            for pid, command in descendants(self.process.pid)
-            if f"-m cli {kind}" in command
+            pid for pid, command in descendants(self.process.pid) if f"-m cli {kind}" in command
         ]
 
 
@@ -188,9 +186,7 @@ def perdure_dev(
     )
     base = f"http://127.0.0.1:{api_port}{PREFIX}"
     with log, httpx2.Client(base_url=base, trust_env=False, timeout=90) as http:
-        product = Product(
-            process, http, api_port, temporal_port, ui_port, data, environment
-        )
+        product = Product(process, http, api_port, temporal_port, ui_port, data, environment)
         try:
             wait_until(
                 lambda: process.poll() is not None or product.is_healthy(), "perdure dev is up"

@@ -42,9 +42,7 @@ class Relay:
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
 
-    async def _forward(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port = self._target.rpartition(":")
         there_reader, there_writer = await asyncio.open_connection(host, int(port))
         pumps = [

@@ -2,18 +2,55 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from ulid import ULID
 
+from ledger.entries import Ledger
 from pipelines.builder import Pipeline
 from pipelines.model import PipelineDefinition
+from providers.registry import CapabilityRegistry
 from providers.types import Capability
+from tests.scripted import ScriptedAdapter
 from workflows.search_attributes import search_attributes
 from workflows.types import WORKFLOW_TYPE, ExecutionStatus, PipelineInput
 
 DEADLINE = 20.0  # s
+
+
+@dataclass(frozen=True, slots=True)
+class RunningWorker:
+    """A worker and what it writes to."""
+
+    client: Client
+    task_queue: str
+    registry: CapabilityRegistry
+    ledger: Ledger
+
+
+class StartWorker(Protocol):
+    """Starts a worker with these providers; it stops with the test."""
+
+    async def __call__(self, *adapters: ScriptedAdapter) -> RunningWorker: ...
+
+
+class Queue(Protocol):
+    """Where runs are started."""
+
+    @property
+    def client(self) -> Client: ...
+    @property
+    def task_queue(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOnly:
+    """A queue that no worker polls yet."""
+
+    client: Client
+    task_queue: str
 
 
 def redact_then_summarize(**summarize: Any) -> PipelineDefinition:
@@ -38,7 +75,7 @@ def redact_then_summarize(**summarize: Any) -> PipelineDefinition:
 
 
 async def start(
-    worker: Any, definition: PipelineDefinition, **fields: Any
+    worker: Queue, definition: PipelineDefinition, **fields: Any
 ) -> WorkflowHandle[Any, Any]:
     """Start a run with the input that the scripted providers expect."""
     run = PipelineInput(
@@ -59,7 +96,8 @@ async def start(
 
 async def progress(handle: WorkflowHandle[Any, Any]) -> ExecutionStatus:
     """Ask the workflow itself."""
-    return await handle.query("progress", result_type=ExecutionStatus)
+    status: ExecutionStatus = await handle.query("progress", result_type=ExecutionStatus)
+    return status
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:

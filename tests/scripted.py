@@ -55,9 +55,7 @@ class Hang:
         self.entered = asyncio.Event()
         self.cancelled = asyncio.Event()
 
-    async def __call__(
-        self, call: ProviderCall, report_progress: ReportProgress
-    ) -> ProviderAnswer:
+    async def __call__(self, call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
         del call
         report_progress(0.5)
         self.entered.set()

@@ -12,8 +12,10 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     RetryState,
-    TimeoutError as TemporalTimeoutError,
     TimeoutType,
+)
+from temporalio.exceptions import (
+    TimeoutError as TemporalTimeoutError,
 )
 
 from activities.types import CALL_PROVIDER, CallFailure, CallProviderInput, CallProviderResult
@@ -30,7 +32,7 @@ async def call_provider(call: CallProviderInput) -> CallProviderResult:
     Raises:
         ActivityError: The call failed for good, or was cancelled.
     """
-    return await workflow.execute_activity(
+    result: CallProviderResult = await workflow.execute_activity(
         CALL_PROVIDER,
         call,
         result_type=CallProviderResult,
@@ -40,6 +42,7 @@ async def call_provider(call: CallProviderInput) -> CallProviderResult:
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=f"{call.step.name} · {call.candidate}",
     )
+    return result
 
 
 def failure_of(error: ActivityError, call: CallProviderInput) -> CallFailure:

@@ -114,22 +114,15 @@ class Interpreter:
     async def _ask_chain(
         self, step: StepDefinition, candidates: tuple[Candidate, ...]
     ) -> dict[str, Any] | None:
-        errors: list[CandidateError] = []
+        failures: list[tuple[Candidate, CallFailure]] = []
         for position, candidate in enumerate(candidates):
             answer = await self._ask(step, candidate, position)
             if isinstance(answer, CallProviderResult):
                 return answer.output
-            errors.append(
-                CandidateError(
-                    provider=candidate.provider,
-                    model=candidate.model,
-                    code=answer.code,
-                    message=answer.message,
-                )
-            )
+            failures.append((candidate, answer))
             if not answer.fallback:
                 break
-        error = _step_error(step, answer, errors)
+        error = _step_error(step, failures)
         if not step.optional:
             self._fail(step, error)
         self._note(step, "failed", error.message, error)
@@ -201,20 +194,28 @@ def now() -> datetime:
 
 
 def _step_error(
-    step: StepDefinition, last: CallFailure, errors: list[CandidateError]
+    step: StepDefinition, failures: list[tuple[Candidate, CallFailure]]
 ) -> ErrorInfo:
     """Return the error of a step whose chain is used up, or was stopped."""
-    exhausted = last.fallback and len(errors) > 1
+    candidate, last = failures[-1]
+    code, message = last.code, last.message
+    if last.fallback and len(failures) > 1:
+        code = "all_providers_failed"
+        reasons = "; ".join(f"{asked}: {failure.message}" for asked, failure in failures)
+        message = f"Every provider failed: {reasons}"
     return ErrorInfo(
-        code="all_providers_failed" if exhausted else last.code,
-        message=(
-            "Every provider failed: "
-            + "; ".join(f"{error.provider}/{error.model}: {error.message}" for error in errors)
-            if exhausted
-            else last.message
-        ),
+        code=code,
+        message=message,
         retryable=last.retryable,
         step=step.name,
-        provider=errors[-1].provider,
-        candidates=tuple(errors),
+        provider=candidate.provider,
+        candidates=tuple(
+            CandidateError(
+                provider=asked.provider,
+                model=asked.model,
+                code=failure.code,
+                message=failure.message,
+            )
+            for asked, failure in failures
+        ),
     )

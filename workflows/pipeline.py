@@ -166,6 +166,6 @@ def _reason() -> str:
 
 
 async def _abort(work: "asyncio.Task[RunResult]") -> None:
-    """Cancel; what is on the wire is aborted, and has recorded what it used, before this returns."""
+    """Cancel and wait: what is on the wire is aborted and has recorded what it used."""
     work.cancel()
     await workflow.wait([work])

@@ -134,6 +134,4 @@ class ExecutionState:
         self.status.current_steps = [
             step.name for step in self.status.steps if step.status == StepState.RUNNING
         ]
-        self.status.progress_percent = min(
-            99.9, self.percent_with(self.status.steps[0].name, 0)
-        )
+        self.status.progress_percent = min(99.9, self.percent_with(self.status.steps[0].name, 0))

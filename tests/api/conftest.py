@@ -1,16 +1,19 @@
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 import pytest
-from tests.conftest import StartWorker, serve_api
-from tests.relay import Relay
-from tests.scripted import Hang, ScriptedAdapter
 
 from devserver import DevServerDescription, free_port
 from settings import Settings
+from tests.relay import Relay
+from tests.runs import StartWorker
+from tests.scripted import Hang, ScriptedAdapter
+from tests.serving import serve_api
 
 Execute = Callable[..., Awaitable[str]]
 
@@ -39,6 +42,44 @@ async def working(start_worker: StartWorker) -> ScriptedAdapter:
     adapter = ScriptedAdapter()
     await start_worker(adapter)
     return adapter
+
+
+@pytest.fixture(scope="session")
+def door_url(
+    temporal: DevServerDescription, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """One API for the whole session, in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    ready, stop = threading.Event(), asyncio.Event()
+    urls: list[str] = []
+
+    async def serve() -> None:
+        folder = tmp_path_factory.mktemp("door")
+        try:
+            async with serve_api(Settings(ai_data_dir=folder, ai_task_queue="door")) as api:
+                urls.append(str(api.base_url))
+                ready.set()
+                await stop.wait()
+        finally:
+            ready.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEMPORAL_ADDRESS", temporal.target)
+        patch.setenv("TEMPORAL_NAMESPACE", temporal.namespace)
+        thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+        thread.start()
+        ready.wait(30)
+    yield urls[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(30)
+    loop.close()
+
+
+@pytest.fixture
+async def door(door_url: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """Ask the shared API, which no worker works for: for what is answered at the door."""
+    async with httpx2.AsyncClient(base_url=door_url, trust_env=False, timeout=30) as api:
+        yield api
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from typing import Any
 import httpx2
 import pytest
 from temporalio.client import Client
-from tests.api.conftest import Execute
-from tests.conftest import StartWorker
-from tests.problems import pointers_of, problem_of
-from tests.scripted import Hang, ScriptedAdapter, fail
 
 from api.schemas import PREFIX
 from providers.errors import InvalidRequest
 from settings import Settings
+from tests.api.conftest import Execute
+from tests.problems import pointers_of, problem_of
+from tests.runs import StartWorker, eventually
+from tests.scripted import Hang, ScriptedAdapter, fail
 
 TEXT = {"pipeline_name": "pii_detection", "input_data": {"text": "Jane called"}}
 SECRET = "Jane-4111-1111"
@@ -29,9 +29,9 @@ async def started(client: Client, settings: Settings) -> int:
 
 
 async def test_an_execution_is_accepted_with_its_location_and_links(
-    api: httpx2.AsyncClient,
+    door: httpx2.AsyncClient,
 ) -> None:
-    answer = await api.post("/execute", json=TEXT)
+    answer = await door.post("/execute", json=TEXT)
     assert answer.status_code == 202
     body = answer.json()
     here = f"{PREFIX}/{body['execution_id']}"
@@ -52,8 +52,8 @@ async def test_an_execution_is_accepted_with_its_location_and_links(
     }
 
 
-async def test_an_execution_id_is_a_ulid_in_lower_case(api: httpx2.AsyncClient) -> None:
-    execution_id = (await api.post("/execute", json=TEXT)).json()["execution_id"]
+async def test_an_execution_id_is_a_ulid_in_lower_case(door: httpx2.AsyncClient) -> None:
+    execution_id = (await door.post("/execute", json=TEXT)).json()["execution_id"]
     assert execution_id.startswith("exec-")
     assert len(execution_id) == 31
     assert set(execution_id.removeprefix("exec-")) <= set("0123456789abcdefghjkmnpqrstvwxyz")
@@ -70,16 +70,16 @@ async def test_tags_and_priority_reach_temporal(
 
 
 async def test_an_unknown_pipeline_is_refused_with_the_known_ones(
-    api: httpx2.AsyncClient,
+    door: httpx2.AsyncClient,
 ) -> None:
-    answer = await api.post("/execute", json=TEXT | {"pipeline_name": "call_analysys"})
+    answer = await door.post("/execute", json=TEXT | {"pipeline_name": "call_analysys"})
     problem = problem_of(answer, 404, "pipeline_not_found")
     for known in ("call_analysis", "pii_detection", "transcription"):
         assert known in problem["detail"]
 
 
-async def test_an_unknown_version_is_refused_with_the_known_ones(api: httpx2.AsyncClient) -> None:
-    answer = await api.post("/execute", json=TEXT | {"pipeline_version": "9.9.9"})
+async def test_an_unknown_version_is_refused_with_the_known_ones(door: httpx2.AsyncClient) -> None:
+    answer = await door.post("/execute", json=TEXT | {"pipeline_version": "9.9.9"})
     assert "1.0.0" in problem_of(answer, 404, "pipeline_not_found")["detail"]
 
 
@@ -95,17 +95,17 @@ async def test_an_unknown_version_is_refused_with_the_known_ones(api: httpx2.Asy
     ],
 )
 async def test_input_that_does_not_fit_is_refused_with_its_pointer(
-    api: httpx2.AsyncClient, input_data: dict[str, Any], pointer: str
+    door: httpx2.AsyncClient, input_data: dict[str, Any], pointer: str
 ) -> None:
     body = {"pipeline_name": "transcription", "input_data": input_data}
-    answer = await api.post("/execute", json=body)
+    answer = await door.post("/execute", json=body)
     assert pointers_of(problem_of(answer, 422, "invalid")) == [pointer]
     assert SECRET not in answer.text
 
 
-async def test_every_mistake_of_the_input_is_listed(api: httpx2.AsyncClient) -> None:
+async def test_every_mistake_of_the_input_is_listed(door: httpx2.AsyncClient) -> None:
     body = {"pipeline_name": "transcription", "input_data": {"language": 7, "x": 1}}
-    problem = problem_of(await api.post("/execute", json=body), 422, "invalid")
+    problem = problem_of(await door.post("/execute", json=body), 422, "invalid")
     assert pointers_of(problem) == [
         "/input_data",
         "/input_data/audio_url",
@@ -133,9 +133,9 @@ async def test_every_mistake_of_the_input_is_listed(api: httpx2.AsyncClient) -> 
     ],
 )
 async def test_a_body_that_does_not_fit_is_refused_with_its_pointer(
-    api: httpx2.AsyncClient, fields: dict[str, Any], pointer: str
+    door: httpx2.AsyncClient, fields: dict[str, Any], pointer: str
 ) -> None:
-    answer = await api.post("/execute", json=TEXT | fields)
+    answer = await door.post("/execute", json=TEXT | fields)
     assert pointers_of(problem_of(answer, 422, "invalid")) == [pointer]
     assert SECRET not in answer.text
 
@@ -148,8 +148,8 @@ async def test_the_most_and_the_longest_ascii_tags_fit(
     assert status["tags"] == tags
 
 
-async def test_a_body_that_is_no_object_is_refused(api: httpx2.AsyncClient) -> None:
-    problem_of(await api.post("/execute", json=[TEXT]), 422, "invalid")
+async def test_a_body_that_is_no_object_is_refused(door: httpx2.AsyncClient) -> None:
+    problem_of(await door.post("/execute", json=[TEXT]), 422, "invalid")
 
 
 @pytest.mark.parametrize(
@@ -167,15 +167,15 @@ async def test_a_body_that_is_no_object_is_refused(api: httpx2.AsyncClient) -> N
     ],
 )
 async def test_an_address_that_is_not_fetched_from_is_refused(
-    api: httpx2.AsyncClient, url: str
+    door: httpx2.AsyncClient, url: str
 ) -> None:
-    answer = await api.post("/execute", json=call_on(url))
+    answer = await door.post("/execute", json=call_on(url))
     assert pointers_of(problem_of(answer, 422, "invalid")) == ["/input_data/audio_url"]
     assert SECRET not in answer.text
 
 
-async def test_a_public_address_is_accepted_without_asking_it(api: httpx2.AsyncClient) -> None:
-    answer = await api.post("/execute", json=call_on("https://example.com/call.wav"))
+async def test_a_public_address_is_accepted_without_asking_it(door: httpx2.AsyncClient) -> None:
+    answer = await door.post("/execute", json=call_on("https://example.com/call.wav"))
     assert answer.status_code == 202
 
 
@@ -185,39 +185,45 @@ async def upload(api: httpx2.AsyncClient, content: bytes, **headers: str) -> str
     return str(answer.json()["artifact_url"])
 
 
-async def test_an_upload_that_is_a_recording_is_accepted(api: httpx2.AsyncClient) -> None:
-    url = await upload(api, b"fLaC" + bytes(60))
-    assert (await api.post("/execute", json=call_on(url))).status_code == 202
+async def test_an_upload_that_is_a_recording_is_accepted(door: httpx2.AsyncClient) -> None:
+    url = await upload(door, b"fLaC" + bytes(60))
+    assert (await door.post("/execute", json=call_on(url))).status_code == 202
 
 
 @pytest.mark.parametrize("declared", ["text/plain", "audio/wav", "audio/flac"])
 async def test_an_upload_that_is_text_is_no_recording_whatever_its_type_claims(
-    api: httpx2.AsyncClient, declared: str
+    door: httpx2.AsyncClient, declared: str
 ) -> None:
-    url = await upload(api, f"{SECRET} called".encode(), **{"Content-Type": declared})
-    answer = await api.post("/execute", json=call_on(url))
+    url = await upload(door, f"{SECRET} called".encode(), **{"Content-Type": declared})
+    answer = await door.post("/execute", json=call_on(url))
     problem = problem_of(answer, 422, "invalid")
     assert pointers_of(problem) == ["/input_data/audio_url"]
     assert "not a recording" in problem["detail"]
 
 
 async def test_another_tenants_upload_is_refused_like_one_that_is_not_there(
-    api: httpx2.AsyncClient,
+    door: httpx2.AsyncClient,
 ) -> None:
-    theirs = await upload(api, b"fLaC" + bytes(60), **{"X-Tenant-ID": "other"})
-    foreign = await api.post("/execute", json=call_on(theirs))
-    absent = await api.post("/execute", json=call_on("artifact://" + "0" * 32))
+    theirs = await upload(door, b"fLaC" + bytes(60), **{"X-Tenant-ID": "other"})
+    foreign = await door.post("/execute", json=call_on(theirs))
+    absent = await door.post("/execute", json=call_on("artifact://" + "0" * 32))
     assert pointers_of(problem_of(foreign, 422, "invalid")) == ["/input_data/audio_url"]
     assert foreign.json() == absent.json()
 
 
 async def test_nothing_is_started_for_what_is_refused(
-    api: httpx2.AsyncClient, client: Client, settings: Settings
+    api: httpx2.AsyncClient, client: Client, settings: Settings, execute: Execute
 ) -> None:
     await api.post("/execute", json=TEXT | {"input_data": {}})
     await api.post("/execute", json=TEXT | {"max_cost_usd": "1"})
     await api.post("/execute", json=call_on("http://10.0.0.5/call.wav"))
-    assert await started(client, settings) == 0
+    await execute()
+
+    async def something_is_started() -> bool:
+        return await started(client, settings) > 0
+
+    await eventually(something_is_started, "the accepted run can be counted")
+    assert await started(client, settings) == 1
 
 
 @pytest.mark.parametrize(
@@ -238,28 +244,28 @@ async def test_nothing_is_started_for_what_is_refused(
     ids=lambda value: repr(value[:20]) if isinstance(value, bytes) else value,
 )
 async def test_what_is_no_plain_json_is_malformed(
-    api: httpx2.AsyncClient, content: bytes, hint: str
+    door: httpx2.AsyncClient, content: bytes, hint: str
 ) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = await api.post("/execute", content=content, headers=headers)
+    answer = await door.post("/execute", content=content, headers=headers)
     assert hint in problem_of(answer, 400, "malformed")["detail"]
 
 
-async def test_json_as_deep_as_allowed_is_read(api: httpx2.AsyncClient) -> None:
+async def test_json_as_deep_as_allowed_is_read(door: httpx2.AsyncClient) -> None:
     content = b"[" * 64 + b"]" * 64
     headers = {"Content-Type": "application/json"}
-    problem_of(await api.post("/execute", content=content, headers=headers), 422, "invalid")
+    problem_of(await door.post("/execute", content=content, headers=headers), 422, "invalid")
 
 
 async def test_a_body_of_one_mebibyte_is_read_and_one_byte_more_is_not(
-    api: httpx2.AsyncClient,
+    door: httpx2.AsyncClient,
 ) -> None:
     empty = len(b'{"a":""}')
     headers = {"Content-Type": "application/json"}
     fits = b'{"a":"' + b"x" * ((1 << 20) - empty) + b'"}'
-    problem_of(await api.post("/execute", content=fits, headers=headers), 422, "invalid")
+    problem_of(await door.post("/execute", content=fits, headers=headers), 422, "invalid")
     large = b'{"a":"' + b"x" * ((1 << 20) - empty + 1) + b'"}'
-    problem_of(await api.post("/execute", content=large, headers=headers), 413, "too_large")
+    problem_of(await door.post("/execute", content=large, headers=headers), 413, "too_large")
 
 
 async def test_the_largest_text_that_fits_is_run(
@@ -273,17 +279,17 @@ async def test_the_largest_text_that_fits_is_run(
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
-async def test_a_body_of_another_type_is_refused(api: httpx2.AsyncClient, media_type: str) -> None:
+async def test_a_body_of_another_type_is_refused(door: httpx2.AsyncClient, media_type: str) -> None:
     headers = {"Content-Type": media_type}
-    answer = await api.post("/execute", content=b"{}", headers=headers)
+    answer = await door.post("/execute", content=b"{}", headers=headers)
     problem_of(answer, 415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("tenant", ["", "-x", "a b", "a/b", "x" * 65])
 async def test_a_tenant_name_without_the_form_is_refused(
-    api: httpx2.AsyncClient, tenant: str
+    door: httpx2.AsyncClient, tenant: str
 ) -> None:
-    answer = await api.post("/execute", json=TEXT, headers={"X-Tenant-ID": tenant})
+    answer = await door.post("/execute", json=TEXT, headers={"X-Tenant-ID": tenant})
     assert "X-Tenant-ID" in problem_of(answer, 400, "malformed")["detail"]
 
 
@@ -318,15 +324,15 @@ async def test_a_run_that_does_not_end_in_time_is_accepted(
 
 @pytest.mark.parametrize("prefer", ["wait=soon", "handling=lenient", "await=5", ""])
 async def test_a_preference_that_is_not_known_is_ignored(
-    api: httpx2.AsyncClient, prefer: str
+    door: httpx2.AsyncClient, prefer: str
 ) -> None:
-    answer = await api.post("/execute", json=TEXT, headers={"Prefer": prefer})
+    answer = await door.post("/execute", json=TEXT, headers={"Prefer": prefer})
     assert answer.status_code == 202
 
 
 async def test_another_content_of_the_same_form_may_be_posted_as_plus_json(
-    api: httpx2.AsyncClient,
+    door: httpx2.AsyncClient,
 ) -> None:
     headers = {"Content-Type": "application/vnd.example+json; charset=utf-8"}
-    answer = await api.post("/execute", json=TEXT, headers=headers)
+    answer = await door.post("/execute", json=TEXT, headers=headers)
     assert answer.status_code == 202

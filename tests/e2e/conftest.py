@@ -1,12 +1,11 @@
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from calls import Call, Turn, synthesise_call
-from product import Product, perdure_dev
 
 from settings import ROOT
+from tests.calls import Call, Turn, synthesise_call
+from tests.product import Product, perdure_dev
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +19,7 @@ def sample() -> Call:
     """The recorded call that comes with the product."""
     script = json.loads((ROOT / "examples" / "support_call.json").read_text())
     turns = tuple(
-        Turn(turn["speaker"], turn["text"], turn["start"], turn["end"])
-        for turn in script["turns"]
+        Turn(turn["speaker"], turn["text"], turn["start"], turn["end"]) for turn in script["turns"]
     )
     path = ROOT / "examples" / "support_call.flac"
     return Call(path, turns, tuple(script["channels"]), turns[-1].end)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from product import Product, perdure_dev
+
+from tests.product import Product, perdure_dev
 
 
 def problem_of(answer: Any, status: int, code: str) -> str:
@@ -23,9 +24,7 @@ def problem_of(answer: Any, status: int, code: str) -> str:
 
 
 def execute(product: Product, pipeline: str, **input_data: Any) -> Any:
-    return product.http.post(
-        "/execute", json={"pipeline_name": pipeline, "input_data": input_data}
-    )
+    return product.http.post("/execute", json={"pipeline_name": pipeline, "input_data": input_data})
 
 
 def test_an_unknown_pipeline(product: Product) -> None:
@@ -106,9 +105,7 @@ def web() -> Iterator[str]:
         thread.join()
 
 
-def test_an_address_that_is_gone_fails_the_run_with_one_sentence(
-    web: str, tmp_path: Path
-) -> None:
+def test_an_address_that_is_gone_fails_the_run_with_one_sentence(web: str, tmp_path: Path) -> None:
     with perdure_dev(tmp_path, {"AI_FETCH_ALLOWED_HOSTS": web}) as product:
         result = product.result(product.execute(f"http://{web}/call.wav"))
     assert result["error"]["code"] == "fetch_failed"

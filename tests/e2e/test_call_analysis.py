@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import Call, word_error_rate
-from product import Product, wait_until
+
+from tests.calls import Call, word_error_rate
+from tests.product import Product, wait_until
 
 MAX_WORD_ERROR_RATE = 0.15
 
@@ -58,7 +59,7 @@ def assert_is_analysis_of(call: Call, result: dict[str, Any]) -> None:
 
 def _without_numbers(text: str) -> str:
     """Drop what redaction takes away on one side and leaves on the other."""
-    digits = "zero oh one two three four five six seven eight nine".split()
+    digits = ["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     words = [word for word in text.lower().split() if word not in digits]
     return " ".join(word for word in words if not word.startswith("["))
 

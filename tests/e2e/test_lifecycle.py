@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from product import PERDURE, Product, clean_environment, descendants, perdure_dev
 
 from settings import ROOT
+from tests.product import PERDURE, Product, clean_environment, descendants, perdure_dev
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -112,6 +112,4 @@ def test_the_metrics_of_a_run_are_on_the_apis_page(product: Product) -> None:
     )
     assert answer.json()["success"]
     page = product.http.get(f"{product.url}/metrics").text
-    assert (
-        'ai_pipeline_executions_total{pipeline_name="pii_detection",status="success"}' in page
-    )
+    assert 'ai_pipeline_executions_total{pipeline_name="pii_detection",status="success"}' in page

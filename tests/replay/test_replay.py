@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import eventually, progress, redact_then_summarize, start
-from scripted import Hang, ScriptedAdapter, answer, fail
-from temporalio.api.enums.v1 import EventType as HistoryEventType
-from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowHistory
+from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
@@ -22,6 +19,8 @@ from events.history import HistoryReader, RunCreated
 from events.projection import Projection
 from providers.errors import InvalidRequest, ProviderFault, ProviderUnavailable
 from providers.types import Capability, QualityTier
+from tests.runs import StartWorker, eventually, redact_then_summarize, start
+from tests.scripted import Hang, ScriptedAdapter, answer, fail
 from worker import workflow_runner
 from workflows.pipeline import PipelineWorkflow
 
@@ -31,44 +30,44 @@ RECORDED = sorted(HISTORIES.glob("*.history.json"))
 Handle = WorkflowHandle[Any, Any]
 
 
-async def completed(start_worker: Any) -> Handle:
+async def completed(start_worker: StartWorker) -> Handle:
     worker = await start_worker(ScriptedAdapter())
     return await start(worker, redact_then_summarize(), tags={"team": "support"})
 
 
-async def skipped(start_worker: Any) -> Handle:
+async def skipped(start_worker: StartWorker) -> Handle:
     worker = await start_worker(ScriptedAdapter())
     return await start(worker, redact_then_summarize(when="size(redacted.text) > 500"))
 
 
-async def no_provider(start_worker: Any) -> Handle:
+async def no_provider(start_worker: StartWorker) -> Handle:
     first = ScriptedAdapter(capabilities=[Capability.PII_REDACTION])
     worker = await start_worker(first, ScriptedAdapter(name="keyless", available=False))
     return await start(worker, redact_then_summarize(optional=True))
 
 
-async def retried(start_worker: Any) -> Handle:
+async def retried(start_worker: StartWorker) -> Handle:
     worker = await start_worker(ScriptedAdapter(fail(ProviderFault("busy")), answer()))
     return await start(worker, redact_then_summarize())
 
 
-async def fallback(start_worker: Any) -> Handle:
+async def fallback(start_worker: StartWorker) -> Handle:
     first = ScriptedAdapter(fail(ProviderUnavailable("no key")))
     second = ScriptedAdapter(name="other", tier=QualityTier.BASIC)
     return await start(await start_worker(first, second), redact_then_summarize())
 
 
-async def optional_failed(start_worker: Any) -> Handle:
+async def optional_failed(start_worker: StartWorker) -> Handle:
     worker = await start_worker(ScriptedAdapter(answer(), fail(InvalidRequest("too odd"))))
     return await start(worker, redact_then_summarize(optional=True))
 
 
-async def failed(start_worker: Any) -> Handle:
+async def failed(start_worker: StartWorker) -> Handle:
     worker = await start_worker(ScriptedAdapter(answer(), fail(ProviderFault("down"))))
     return await start(worker, redact_then_summarize())
 
 
-async def cancelled(start_worker: Any) -> Handle:
+async def cancelled(start_worker: StartWorker) -> Handle:
     hang = Hang()
     handle = await start(await start_worker(ScriptedAdapter(hang)), redact_then_summarize())
     await hang.entered.wait()
@@ -76,7 +75,7 @@ async def cancelled(start_worker: Any) -> Handle:
     return handle
 
 
-async def cancelled_by_signal(start_worker: Any) -> Handle:
+async def cancelled_by_signal(start_worker: StartWorker) -> Handle:
     hang = Hang()
     handle = await start(await start_worker(ScriptedAdapter(hang)), redact_then_summarize())
     await hang.entered.wait()
@@ -84,12 +83,12 @@ async def cancelled_by_signal(start_worker: Any) -> Handle:
     return handle
 
 
-async def timed_out(start_worker: Any) -> Handle:
+async def timed_out(start_worker: StartWorker) -> Handle:
     worker = await start_worker(ScriptedAdapter(Hang()))
     return await start(worker, redact_then_summarize().model_copy(update={"timeout": 1}))
 
 
-async def terminated(start_worker: Any) -> Handle:
+async def terminated(start_worker: StartWorker) -> Handle:
     hang = Hang()
     handle = await start(await start_worker(ScriptedAdapter(hang)), redact_then_summarize())
     await hang.entered.wait()
@@ -97,7 +96,7 @@ async def terminated(start_worker: Any) -> Handle:
     return handle
 
 
-SCENARIOS: dict[str, Callable[[Any], Awaitable[Handle]]] = {
+SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
     scenario.__name__: scenario
     for scenario in (
         completed,
@@ -117,7 +116,7 @@ SCENARIOS: dict[str, Callable[[Any], Awaitable[Handle]]] = {
 
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_a_scenario_gives_the_event_types_that_are_recorded(
-    name: str, start_worker: Any, pytestconfig: pytest.Config
+    name: str, start_worker: StartWorker, pytestconfig: pytest.Config
 ) -> None:
     handle = await SCENARIOS[name](start_worker)
 
@@ -131,9 +130,7 @@ async def test_a_scenario_gives_the_event_types_that_are_recorded(
         _write(f"{name}.history.json", history)
         _write(f"{name}.events.json", events)
     recorded = json.loads((HISTORIES / f"{name}.events.json").read_text())
-    assert [event["event_type"] for event in events] == [
-        event["event_type"] for event in recorded
-    ]
+    assert [event["event_type"] for event in events] == [event["event_type"] for event in recorded]
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.partition(".")[0])
@@ -169,7 +166,7 @@ async def test_replay_notices_a_changed_order_of_commands() -> None:
         data_converter=pydantic_data_converter,
         workflow_runner=workflow_runner(),
     )
-    with pytest.raises(Exception, match="[Nn]ondeterminism"):
+    with pytest.raises(Exception, match=r"[Nn]ondeterminism"):
         await replayer.replay_workflow(WorkflowHistory.from_json(_id_of(history), history))
 
 

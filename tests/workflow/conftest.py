@@ -1,5 +1,6 @@
 import pytest
-from scripted import Hang
+
+from tests.scripted import Hang
 
 
 @pytest.fixture

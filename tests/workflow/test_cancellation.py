@@ -4,13 +4,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from runs import plain, progress, redact_then_summarize, start
-from scripted import Hang, ScriptedAdapter
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 
 from events.store import EventStore
 from events.types import EventType
+from settings import Settings
+from tests.runs import QueueOnly, StartWorker, plain, progress, redact_then_summarize, start
+from tests.scripted import Hang, ScriptedAdapter
 from workflows.types import RunStatus, StepState
 
 Ask = Callable[[WorkflowHandle[Any, Any]], Awaitable[None]]
@@ -26,7 +27,7 @@ async def by_signal(handle: WorkflowHandle[Any, Any]) -> None:
 
 @pytest.mark.parametrize("ask", [by_client, by_signal])
 async def test_a_cancelled_run_aborts_its_call_and_ends_as_cancelled(
-    start_worker, hang: Hang, ask: Ask
+    start_worker: StartWorker, hang: Hang, ask: Ask
 ) -> None:
     worker = await start_worker(ScriptedAdapter(hang))
     handle = await start(worker, redact_then_summarize())
@@ -46,7 +47,7 @@ async def test_a_cancelled_run_aborts_its_call_and_ends_as_cancelled(
 
 @pytest.mark.parametrize("ask", [by_client, by_signal])
 async def test_a_cancelled_run_is_settled_and_its_last_event_says_so(
-    start_worker, hang: Hang, ask: Ask
+    start_worker: StartWorker, hang: Hang, ask: Ask
 ) -> None:
     worker = await start_worker(ScriptedAdapter(hang))
     handle = await start(worker, redact_then_summarize())
@@ -59,12 +60,10 @@ async def test_a_cancelled_run_is_settled_and_its_last_event_says_so(
     assert projection.status.total_cost_usd == 0
 
 
-async def test_a_run_that_no_worker_has_seen_can_be_cancelled(client, settings, start_worker) -> None:
-    class Unseen:
-        task_queue = settings.ai_task_queue
-
-    Unseen.client = client
-    handle = await start(Unseen, redact_then_summarize())
+async def test_a_run_that_no_worker_has_seen_can_be_cancelled(
+    client: Client, settings: Settings, start_worker: StartWorker
+) -> None:
+    handle = await start(QueueOnly(client, settings.ai_task_queue), redact_then_summarize())
     await handle.cancel()
     await start_worker(ScriptedAdapter())
     with pytest.raises(WorkflowFailureError) as caught:

@@ -1,33 +1,35 @@
 """How runs end, on a real server with scripted providers."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from runs import plain, progress, redact_then_summarize, start
-from scripted import ScriptedAdapter, answer, fail
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from events.store import EventStore
 from providers.errors import (
     InvalidRequest,
+    ProviderError,
     ProviderFault,
     ProviderUnavailable,
     RateLimited,
     UnsupportedInput,
 )
 from providers.types import Capability, QualityTier
+from tests.runs import StartWorker, plain, progress, redact_then_summarize, start
+from tests.scripted import Hang, ScriptedAdapter, answer, fail
 from workflows.types import RunResult, RunStatus, StepState
 
 
-async def failure_of(handle) -> ApplicationError:
+async def failure_of(handle: WorkflowHandle[Any, Any]) -> ApplicationError:
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
     assert isinstance(caught.value.cause, ApplicationError)
     return caught.value.cause
 
 
-async def test_a_run_completes_with_every_steps_output(start_worker) -> None:
+async def test_a_run_completes_with_every_steps_output(start_worker: StartWorker) -> None:
     worker = await start_worker(ScriptedAdapter())
     handle = await start(worker, redact_then_summarize())
     result = await handle.result()
@@ -37,31 +39,31 @@ async def test_a_run_completes_with_every_steps_output(start_worker) -> None:
     }
 
 
-async def test_a_step_gets_the_output_of_an_earlier_one(start_worker) -> None:
+async def test_a_step_gets_the_output_of_an_earlier_one(start_worker: StartWorker) -> None:
     adapter = ScriptedAdapter()
     worker = await start_worker(adapter)
     handle = await start(worker, redact_then_summarize())
     await handle.result()
-    assert adapter.calls[1].request.text == "[NAME] called"
+    assert adapter.calls[1].request.model_dump()["text"] == "[NAME] called"
 
 
-async def test_an_output_mapping_chooses_what_the_run_returns(start_worker) -> None:
+async def test_an_output_mapping_chooses_what_the_run_returns(start_worker: StartWorker) -> None:
     worker = await start_worker(ScriptedAdapter())
     definition = redact_then_summarize().model_copy(update={"output": {"short": "summary.text"}})
     handle = await start(worker, definition)
     assert (await handle.result())["output"] == {"short": "in short"}
 
 
-async def test_a_params_template_reaches_the_provider(start_worker) -> None:
+async def test_a_params_template_reaches_the_provider(start_worker: StartWorker) -> None:
     adapter = ScriptedAdapter()
     worker = await start_worker(adapter)
     definition = redact_then_summarize(params={"text": "Short, please: ${redacted.text}"})
     handle = await start(worker, definition)
     await handle.result()
-    assert adapter.calls[1].request.text == "Short, please: [NAME] called"
+    assert adapter.calls[1].request.model_dump()["text"] == "Short, please: [NAME] called"
 
 
-async def test_a_three_step_run_stays_within_its_history_budget(start_worker) -> None:
+async def test_a_three_step_run_stays_within_its_history_budget(start_worker: StartWorker) -> None:
     worker = await start_worker(ScriptedAdapter())
     two = redact_then_summarize()
     third = two.steps[1].model_copy(update={"name": "again", "output": "again"})
@@ -70,7 +72,7 @@ async def test_a_three_step_run_stays_within_its_history_budget(start_worker) ->
     assert len((await handle.fetch_history()).events) <= 6 * 3 + 12
 
 
-async def test_a_false_condition_skips_the_step(start_worker) -> None:
+async def test_a_false_condition_skips_the_step(start_worker: StartWorker) -> None:
     adapter = ScriptedAdapter()
     worker = await start_worker(adapter)
     handle = await start(worker, redact_then_summarize(when="size(redacted.text) > 500"))
@@ -79,7 +81,9 @@ async def test_a_false_condition_skips_the_step(start_worker) -> None:
     assert (await progress(handle)).steps[1].status == StepState.SKIPPED
 
 
-async def test_a_condition_that_cannot_be_evaluated_skips_and_says_why(start_worker) -> None:
+async def test_a_condition_that_cannot_be_evaluated_skips_and_says_why(
+    start_worker: StartWorker,
+) -> None:
     worker = await start_worker(ScriptedAdapter())
     handle = await start(worker, redact_then_summarize(when="redacted.nothing > 1"))
     await handle.result()
@@ -89,7 +93,9 @@ async def test_a_condition_that_cannot_be_evaluated_skips_and_says_why(start_wor
     assert "nothing" in step.error.message
 
 
-async def test_a_retryable_error_is_retried_at_the_same_candidate(start_worker) -> None:
+async def test_a_retryable_error_is_retried_at_the_same_candidate(
+    start_worker: StartWorker,
+) -> None:
     adapter = ScriptedAdapter(fail(ProviderFault("busy")), fail(RateLimited("slow")), answer())
     other = ScriptedAdapter(name="other", tier=QualityTier.BASIC)
     worker = await start_worker(adapter, other)
@@ -100,7 +106,7 @@ async def test_a_retryable_error_is_retried_at_the_same_candidate(start_worker) 
     assert other.calls == []
 
 
-async def test_a_used_up_candidate_is_followed_by_the_next(start_worker) -> None:
+async def test_a_used_up_candidate_is_followed_by_the_next(start_worker: StartWorker) -> None:
     adapter = ScriptedAdapter(fail(ProviderFault("down")))
     other = ScriptedAdapter(name="other", tier=QualityTier.BASIC)
     worker = await start_worker(adapter, other)
@@ -113,7 +119,7 @@ async def test_a_used_up_candidate_is_followed_by_the_next(start_worker) -> None
 
 @pytest.mark.parametrize("error", [ProviderUnavailable("no key"), UnsupportedInput("one channel")])
 async def test_what_only_this_provider_cannot_do_goes_to_the_next_at_once(
-    start_worker, error
+    start_worker: StartWorker, error: ProviderError
 ) -> None:
     adapter = ScriptedAdapter(fail(error))
     other = ScriptedAdapter(name="other", tier=QualityTier.BASIC)
@@ -123,7 +129,7 @@ async def test_what_only_this_provider_cannot_do_goes_to_the_next_at_once(
     assert [len(adapter.calls), len(other.calls)] == [2, 2]
 
 
-async def test_a_wrong_input_is_offered_to_nobody_else(start_worker) -> None:
+async def test_a_wrong_input_is_offered_to_nobody_else(start_worker: StartWorker) -> None:
     adapter = ScriptedAdapter(fail(InvalidRequest("too odd")))
     other = ScriptedAdapter(name="other", tier=QualityTier.BASIC)
     worker = await start_worker(adapter, other)
@@ -133,7 +139,7 @@ async def test_a_wrong_input_is_offered_to_nobody_else(start_worker) -> None:
     assert [len(adapter.calls), len(other.calls)] == [1, 0]
 
 
-async def test_preferred_providers_are_asked_first(start_worker) -> None:
+async def test_preferred_providers_are_asked_first(start_worker: StartWorker) -> None:
     better = ScriptedAdapter(name="better", tier=QualityTier.PREMIUM)
     wanted = ScriptedAdapter(name="wanted", tier=QualityTier.BASIC)
     worker = await start_worker(better, wanted)
@@ -142,7 +148,9 @@ async def test_preferred_providers_are_asked_first(start_worker) -> None:
     assert [len(better.calls), len(wanted.calls)] == [1, 1]
 
 
-async def test_a_run_whose_providers_all_fail_names_each_last_error(start_worker) -> None:
+async def test_a_run_whose_providers_all_fail_names_each_last_error(
+    start_worker: StartWorker,
+) -> None:
     first = ScriptedAdapter(fail(ProviderFault("down")))
     second = ScriptedAdapter(fail(ProviderUnavailable("no key")), name="other")
     worker = await start_worker(first, second)
@@ -159,7 +167,7 @@ async def test_a_run_whose_providers_all_fail_names_each_last_error(start_worker
     assert [step.status for step in status.steps] == [StepState.FAILED, StepState.PENDING]
 
 
-async def test_an_optional_step_may_fail(start_worker) -> None:
+async def test_an_optional_step_may_fail(start_worker: StartWorker) -> None:
     worker = await start_worker(ScriptedAdapter(answer(), fail(InvalidRequest("too odd"))))
     handle = await start(worker, redact_then_summarize(optional=True))
     assert (await handle.result())["output"]["summary"] is None
@@ -169,7 +177,7 @@ async def test_an_optional_step_may_fail(start_worker) -> None:
 
 
 async def test_an_optional_step_without_a_provider_is_skipped_with_the_reason(
-    start_worker,
+    start_worker: StartWorker,
 ) -> None:
     available = ScriptedAdapter(capabilities=[Capability.PII_REDACTION])
     unavailable = ScriptedAdapter(name="keyless", available=False)
@@ -183,13 +191,15 @@ async def test_an_optional_step_without_a_provider_is_skipped_with_the_reason(
     assert "keyless has no key." in step.error.message
 
 
-async def test_a_needed_step_without_a_provider_fails_the_run(start_worker) -> None:
+async def test_a_needed_step_without_a_provider_fails_the_run(start_worker: StartWorker) -> None:
     worker = await start_worker(ScriptedAdapter(available=False))
     handle = await start(worker, redact_then_summarize())
     assert (await failure_of(handle)).type == "no_provider_available"
 
 
-async def test_a_run_that_takes_too_long_is_stopped_and_settled(start_worker, hang) -> None:
+async def test_a_run_that_takes_too_long_is_stopped_and_settled(
+    start_worker: StartWorker, hang: Hang
+) -> None:
     worker = await start_worker(ScriptedAdapter(hang))
     definition = redact_then_summarize().model_copy(update={"timeout": 1})
     handle = await start(worker, definition)
@@ -198,7 +208,9 @@ async def test_a_run_that_takes_too_long_is_stopped_and_settled(start_worker, ha
     assert (await progress(handle)).steps[0].status == StepState.CANCELLED
 
 
-async def test_an_attempt_that_takes_too_long_is_a_provider_fault(start_worker, hang) -> None:
+async def test_an_attempt_that_takes_too_long_is_a_provider_fault(
+    start_worker: StartWorker, hang: Hang
+) -> None:
     worker = await start_worker(ScriptedAdapter(hang, answer()))
     definition = redact_then_summarize()
     first = definition.steps[0].model_copy(update={"timeout": 0.3})
@@ -209,7 +221,9 @@ async def test_an_attempt_that_takes_too_long_is_a_provider_fault(start_worker, 
     assert (await progress(handle)).steps[0].attempts == 2
 
 
-async def test_every_answer_has_its_entry_and_the_total_is_theirs(start_worker) -> None:
+async def test_every_answer_has_its_entry_and_the_total_is_theirs(
+    start_worker: StartWorker,
+) -> None:
     worker = await start_worker(ScriptedAdapter(answer(characters=7), answer(characters=5)))
     handle = await start(worker, redact_then_summarize())
     await handle.result()
@@ -222,7 +236,9 @@ async def test_every_answer_has_its_entry_and_the_total_is_theirs(start_worker) 
     assert (await progress(handle)).total_cost_usd == Decimal("0.012")
 
 
-async def test_an_unknown_price_makes_the_total_unknown_never_zero(start_worker) -> None:
+async def test_an_unknown_price_makes_the_total_unknown_never_zero(
+    start_worker: StartWorker,
+) -> None:
     worker = await start_worker(ScriptedAdapter(price=None))
     handle = await start(worker, redact_then_summarize())
     await handle.result()
@@ -231,18 +247,16 @@ async def test_an_unknown_price_makes_the_total_unknown_never_zero(start_worker)
     assert status.known_cost_usd == 0
 
 
-async def test_the_query_and_the_projection_are_one_model(start_worker) -> None:
+async def test_the_query_and_the_projection_are_one_model(start_worker: StartWorker) -> None:
     adapter = ScriptedAdapter(fail(ProviderFault("busy")), answer(), fail(InvalidRequest("odd")))
     worker = await start_worker(adapter)
-    handle = await start(
-        worker, redact_then_summarize(optional=True), tags={"team": "support"}
-    )
+    handle = await start(worker, redact_then_summarize(optional=True), tags={"team": "support"})
     await handle.result()
     projection, _ = await EventStore(worker.client).read(handle.id)
     assert plain(projection.status) == plain(await progress(handle))
 
 
-async def test_operators_read_pipeline_step_and_provider(start_worker) -> None:
+async def test_operators_read_pipeline_step_and_provider(start_worker: StartWorker) -> None:
     worker = await start_worker(ScriptedAdapter())
     handle = await start(worker, redact_then_summarize(), tags={"team": "support"})
     await handle.result()

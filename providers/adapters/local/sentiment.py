@@ -1,10 +1,10 @@
 """How a text feels, by VADER's lexicon.
 
-The score of a text is the mean of its sentences' compound scores, as VADER's authors do with
-longer texts (https://github.com/cjhutto/vaderSentiment, README, read 2025-11-24). Its label is
-`positive` from 0.05, `negative` from -0.05, their thresholds too. It is `mixed` when strong
-feelings of both kinds stand side by side: of all clauses with a score of 0.4 or more, or of -0.4
-or less, the weaker side's sum is at least half the stronger side's.
+The score of a text is the mean of its sentences' compound scores: VADER rates sentences, and the
+compound score of a long text runs to one end or the other. Its label is `positive` from 0.05 and
+`negative` from -0.05, the thresholds that VADER's authors give. It is `mixed` when strong feelings
+of both kinds stand side by side: of all clauses with a score of 0.4 or more, or of -0.4 or less,
+the weaker side's sum is at least half the stronger side's.
 """
 
 import re

@@ -15,7 +15,7 @@ _TAIL = re.compile(
     re.IGNORECASE,
 )
 _MISHEARD_TAIL = re.compile(rf"\bdot\s+(?:{_TOP})\b(?:\s+dot\s+uk\b)?", re.IGNORECASE)
-_CUE = re.compile(r"\be[\s-]?mail\b|\binbox\b", re.IGNORECASE)
+_CUE = re.compile(r"\be[\s-]?mail\b|\binbox\b|\bwrite\s+(?:to\s+)?(?:me|us)\b", re.IGNORECASE)
 
 _CONNECTORS = frozenset({"dot", "underscore", "dash", "hyphen", "plus", "point", "period"})
 _NO_NAMES = frozenset(
@@ -34,6 +34,8 @@ _INTRODUCTIONS = frozenset(
         "that's",
         "at",
         "to",
+        "me",
+        "us",
         "address",
         "yes",
         "sure",

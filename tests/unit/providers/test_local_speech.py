@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from calls import SAMPLE_RATE, Call, synthesise_call, word_error_rate
 
 from providers.adapters.base import ProviderAnswer, ProviderCall
 from providers.adapters.local import LocalAdapter
@@ -22,6 +21,7 @@ from providers.types import (
     TranscriptionRequest,
     TranscriptionResponse,
 )
+from tests.calls import SAMPLE_RATE, Call, synthesise_call, word_error_rate
 
 TURNS = [
     ("agent", "good morning this is martin speaking how can i help you"),

@@ -119,6 +119,7 @@ def ask(capability: Capability, request: Value) -> ProviderCall:
             "my email is [EMAIL_ADDRESS]",
         ),
         ("my email is jane that example dot com", "my email is [EMAIL_ADDRESS]"),
+        ("write to me that susan better example dot com", "write to me [EMAIL_ADDRESS]"),
         ("my name is jane miller and i am angry", "my name is [PERSON] and i am angry"),
         ("My name is Jane Van Doe.", "My name is [PERSON]."),
         ("this is john smith calling about it", "this is [PERSON] calling about it"),

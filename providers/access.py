@@ -1,0 +1,21 @@
+"""Whether a vendor can be called from here: it takes a key, and the package of its SDK."""
+
+from importlib.util import find_spec
+
+from pydantic import SecretStr
+
+
+def why_unavailable(setting: str, key: SecretStr | None, package: str) -> str | None:
+    """Say what to do before the vendor can be called; None when nothing is missing.
+
+    Args:
+        setting: The environment variable of the key.
+        key: The key, where there is one.
+        package: The SDK's package, which the extra of the same name installs.
+    """
+    todo = [] if key else [f"Set {setting}"]
+    if find_spec(package) is None:
+        todo.append(f"pip install 'perdure[{package}]'")
+    if not todo:
+        return None
+    return f"{' and '.join(todo)} to enable it."

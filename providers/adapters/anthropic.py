@@ -1,0 +1,307 @@
+"""Anthropic: Claude by the Messages API, through the official SDK.
+
+The SDK is imported with the first call, in a thread: it takes most of a second, and a process that
+only lists offers never pays. What its stream brings is read in `anthropic_answer`.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx2
+import structlog
+from pydantic import SecretStr, ValidationError
+
+from providers.access import why_unavailable
+from providers.adapters.anthropic_answer import (
+    AnswerEnding,
+    AnswerGrew,
+    AnswerStarted,
+    UsageSoFar,
+)
+from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
+from providers.error_table import ErrorRow, VendorFailure, translate
+from providers.errors import (
+    InputTooLarge,
+    InvalidRequest,
+    ProviderFault,
+    ProviderUnavailable,
+    QuotaExhausted,
+    RateLimited,
+    Refused,
+    UnsupportedInput,
+)
+from providers.generation import StreamedText, check_schema, read_data
+from providers.token_prices import find_list_price
+from providers.types import (
+    Capability,
+    CostUnit,
+    GenerationRequest,
+    GenerationResponse,
+    Limits,
+    Message,
+    Offer,
+    QualityTier,
+)
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+
+# https://platform.claude.com/docs/en/models/haiku-5-5/overview, read 2026-11: the cheapest current
+# model, for high-volume work that must be quick; a million tokens of context.
+GENERATION_MODEL = "claude-haiku-5-5"
+_CONTEXT_TOKENS = 1_000_000
+
+# https://platform.claude.com/docs/en/api/errors and `error.details.error_code` in the official SDK
+# (anthropic/types/shared); both read 2026-11. Once a stream has begun there is no status but 200.
+ERRORS = (
+    ErrorRow(QuotaExhausted, code="enforced_spend_limit_reached"),
+    ErrorRow(QuotaExhausted, code="contract_spend_limit_reached"),
+    ErrorRow(QuotaExhausted, code="linked_organization_spend_limit_reached"),
+    ErrorRow(QuotaExhausted, code="linked_organization_billing_unavailable"),
+    ErrorRow(ProviderUnavailable, code="organization_on_hold"),
+    ErrorRow(RateLimited, code="ramp_limit_exceeded"),
+    ErrorRow(InputTooLarge, code="request_body_too_large_after_decoding"),
+    ErrorRow(InputTooLarge, type="request_too_large"),
+    ErrorRow(InvalidRequest, type="invalid_request_error", status=400),
+    ErrorRow(ProviderUnavailable, type="authentication_error"),
+    ErrorRow(QuotaExhausted, type="billing_error"),
+    ErrorRow(ProviderUnavailable, type="permission_error"),
+    ErrorRow(ProviderUnavailable, type="not_found_error"),
+    ErrorRow(ProviderFault, type="conflict_error"),
+    ErrorRow(RateLimited, type="rate_limit_error"),
+    ErrorRow(ProviderFault, type="timeout_error"),
+    ErrorRow(ProviderFault, type="api_error"),
+    ErrorRow(ProviderFault, type="overloaded_error"),
+    ErrorRow(InvalidRequest, status=400),
+    ErrorRow(ProviderUnavailable, status=401),
+    ErrorRow(QuotaExhausted, status=402),
+    ErrorRow(ProviderUnavailable, status=403),
+    ErrorRow(ProviderUnavailable, status=404),
+    ErrorRow(ProviderFault, status=408),
+    ErrorRow(ProviderFault, status=409),
+    ErrorRow(InputTooLarge, status=413),
+    ErrorRow(InvalidRequest, status=422),
+    ErrorRow(RateLimited, status=429),
+    ErrorRow(ProviderFault, status=500),
+    ErrorRow(ProviderFault, status=502),
+    ErrorRow(ProviderFault, status=503),
+    ErrorRow(ProviderFault, status=504),
+    ErrorRow(ProviderFault, status=529),
+)
+
+# https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons, read 2026-11.
+_FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class AnthropicAdapter(ProviderAdapter):
+    """Anthropic, or a gateway that speaks its Messages API."""
+
+    name = "anthropic"
+
+    def __init__(self, api_key: SecretStr | None, base_url: str | None = None) -> None:
+        """Take the key and the address, without `/v1`; connect with the first call."""
+        self._key = api_key
+        self._base_url = base_url
+        self._client: AsyncAnthropic | None = None
+        self._connecting = asyncio.Lock()
+
+    def offers(self) -> Sequence[Offer]:
+        """List the default model of each capability."""
+        list_price = find_list_price("anthropic", GENERATION_MODEL)
+        reason = why_unavailable("ANTHROPIC_API_KEY", self._key, "anthropic")
+        return [
+            Offer(
+                provider=self.name,
+                capability=Capability.LLM_GENERATION,
+                model=GENERATION_MODEL,
+                quality_tier=QualityTier.STANDARD,
+                cost_unit=CostUnit.TOKEN,
+                price=list_price.price,
+                token_prices=list_price.token_prices,
+                price_source=list_price.price_source,
+                limits=Limits(max_input_tokens=_CONTEXT_TOKENS),
+                available=reason is None,
+                reason=reason,
+            )
+        ]
+
+    async def call(self, call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
+        """Make one attempt; see `ProviderAdapter.call`."""
+        match call.request:
+            case GenerationRequest() as request:
+                return await self._generate(call, request, report_progress)
+            case _:
+                raise InvalidRequest(f"Anthropic is not offered for {call.capability}.")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def _generate(
+        self, call: ProviderCall, request: GenerationRequest, report_progress: ReportProgress
+    ) -> ProviderAnswer:
+        conversation = _Conversation.of(request)
+        client = await self._connected()
+        body = _request_body(call.model, request, conversation)
+        written = StreamedText(request.max_output_tokens, report_progress)
+        usage = UsageSoFar()
+        async with self._translated_errors(conversation):
+            stream = await client.messages.create(**body, stream=True, timeout=call.timeout)
+            # Leaving early closes the connection, and Anthropic stops writing.
+            async with stream:
+                ending = await _follow(stream, written, usage)
+        response = _read(written.text, ending, request)
+        return ProviderAnswer(response=response, usage=usage.read_usage())
+
+    async def _connected(self) -> "AsyncAnthropic":
+        async with self._connecting:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._connect)
+            return self._client
+
+    def _connect(self) -> "AsyncAnthropic":
+        from anthropic import AsyncAnthropic  # noqa: PLC0415 - see the module's docstring
+
+        client = AsyncAnthropic(api_key=self._secret, base_url=self._base_url, max_retries=0)
+        # Loads the resource's modules now, in this thread.
+        _ = client.messages
+        return client
+
+    @property
+    def _secret(self) -> str:
+        return self._key.get_secret_value() if self._key else ""
+
+    @asynccontextmanager
+    async def _translated_errors(self, conversation: "_Conversation") -> AsyncIterator[None]:
+        """Turn what the SDK raises into our errors; the original, which may hold the key, goes."""
+        import anthropic  # noqa: PLC0415 - see the module's docstring
+
+        try:
+            yield
+        except anthropic.APIStatusError as error:
+            # A failed stream has the status of its good beginning: no status at all.
+            failure = VendorFailure(
+                status=None if error.response.is_success else error.status_code,
+                type=error.type,
+                code=error.error_code,
+                message=str(error.api_message or ""),
+                headers=error.response.headers,
+            )
+            ours = translate("Anthropic", ERRORS, failure, self._secret)
+            # A prompt that is too long has no code of its own. One with more characters than the
+            # model's context has tokens is taken for that.
+            if isinstance(ours, InvalidRequest) and conversation.characters > _CONTEXT_TOKENS:
+                ours = InputTooLarge(ours.message)
+            raise ours from None
+        except anthropic.APITimeoutError:
+            raise ProviderFault("Anthropic did not answer in time.") from None
+        except anthropic.APIConnectionError:
+            raise ProviderFault("The connection to Anthropic failed.") from None
+        except httpx2.TimeoutException:
+            raise ProviderFault("Anthropic stopped in the middle of its answer.") from None
+        except (httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError, ValidationError):
+            raise ProviderFault("Anthropic's answer can't be read.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    """A request in Anthropic's form: what the system says stands apart from the turns."""
+
+    system: str | None
+    turns: tuple[Message, ...]
+
+    @classmethod
+    def of(cls, request: GenerationRequest) -> Self:
+        messages = request.messages or (Message(role="user", content=request.prompt or ""),)
+        rules = [request.system] if request.system is not None else []
+        rules += [message.content for message in messages if message.role == "system"]
+        turns = tuple(message for message in messages if message.role != "system")
+        if not turns or turns[-1].role != "user":
+            # https://platform.claude.com/docs/en/api/errors, read 2026-11: no answer is continued.
+            raise UnsupportedInput("Anthropic only answers a conversation that ends with the user.")
+        return cls("\n\n".join(rules) or None, turns)
+
+    @property
+    def characters(self) -> int:
+        return len(self.system or "") + sum(len(turn.content) for turn in self.turns)
+
+
+def _request_body(
+    model: str, request: GenerationRequest, conversation: _Conversation
+) -> dict[str, Any]:
+    """Write the request.
+
+    Standard capacity is asked for by name: priority has other prices. No thinking: it is on by
+    default and would use up `max_tokens`. Sampling is the model's own: the API refuses any other.
+    """
+    body: dict[str, Any] = {
+        "model": model,
+        "max_tokens": request.max_output_tokens,
+        "messages": [turn.model_dump() for turn in conversation.turns],
+        "service_tier": "standard_only",
+        "thinking": {"type": "disabled"},
+    }
+    if conversation.system is not None:
+        body["system"] = conversation.system
+    if request.response_schema is not None:
+        check_schema(request.response_schema)
+        schema = _to_supported_schema(request.response_schema)
+        body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    return body
+
+
+def _to_supported_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Close the objects, and move keywords that Anthropic refuses into descriptions."""
+    from anthropic import transform_schema  # noqa: PLC0415 - see the module's docstring
+
+    try:
+        return transform_schema(schema)
+    except (AssertionError, AttributeError, TypeError, ValueError):
+        # What the SDK does with a form of schema that it does not know.
+        raise UnsupportedInput("Anthropic can't follow this response_schema.") from None
+
+
+async def _follow(
+    stream: AsyncIterator[Any], written: StreamedText, usage: UsageSoFar
+) -> AnswerEnding:
+    """Read the answer to its end."""
+    ending: AnswerEnding | None = None
+    async for event in stream:
+        match getattr(event, "type", None):
+            case "message_start":
+                started = AnswerStarted.model_validate(event, from_attributes=True)
+                usage.update(started.message.usage)
+            case "content_block_delta":
+                written.add(AnswerGrew.model_validate(event, from_attributes=True).delta.text)
+            case "message_delta":
+                ending = AnswerEnding.model_validate(event, from_attributes=True)
+                usage.update(ending.usage)
+            case "message_stop" if ending is not None:
+                return ending
+    raise ProviderFault("Anthropic's answer broke off.")
+
+
+def _read(text: str, ending: AnswerEnding, request: GenerationRequest) -> GenerationResponse:
+    reason, details = ending.delta.stop_reason, ending.delta.stop_details
+    if reason == "refusal":
+        category = f" ({details.category})" if details and details.category else ""
+        raise Refused(f"The model declined to answer{category}.")
+    finish_reason = _FINISH_REASONS.get(reason or "")
+    if finish_reason is None:
+        log.warning("unknown stop reason", provider="anthropic", reason=reason)
+        raise ProviderFault(f"Anthropic ended the answer as '{reason}'.")
+    schema = request.response_schema
+    data = None if schema is None or finish_reason == "length" else read_data(text, schema)
+    return GenerationResponse(text=text, data=data, finish_reason=finish_reason)

@@ -1,0 +1,132 @@
+"""Translates a vendor's failures by a table: status, type and code in, our error out.
+
+Each adapter keeps its vendor's table as data. The first row that fits wins, so that particular
+rows stand above general ones. The vendor's words are only ever shown, never decided by: they
+change without notice.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import structlog
+
+from providers.errors import ProviderError, ProviderFault, ProviderUnavailable
+
+_SHOWN_CHARACTERS = 300
+# What a key looks like when a vendor repeats it, whole or with its middle starred out.
+_KEY = re.compile(r"\bsk-[A-Za-z0-9_*\-]{6,}")
+_CLIENT_ERRORS = range(400, 500)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """One row: what a failure must show, and which error of ours it is. None fits anything."""
+
+    error: type[ProviderError]
+    status: int | None = None
+    type: str | None = None
+    code: str | None = None
+
+    def fits(self, failure: "VendorFailure") -> bool:
+        """Say whether the failure shows all that the row names."""
+        return all(
+            wanted is None or wanted == shown
+            for wanted, shown in (
+                (self.status, failure.status),
+                (self.type, failure.type),
+                (self.code, failure.code),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VendorFailure:
+    """What a vendor said went wrong.
+
+    Attributes:
+        status: The HTTP status; absent when the answer had begun well and failed later.
+        type: The vendor's broad class of error.
+        code: The vendor's name of the cause.
+        message: The vendor's words, empty where there are none.
+    """
+
+    status: int | None
+    type: str | None
+    code: str | None
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def translate(
+    vendor: str, table: Sequence[ErrorRow], failure: VendorFailure, secret: str
+) -> ProviderError:
+    """Make our error of a vendor's failure.
+
+    A failure that no row fits goes on to the next provider when it is the vendor's "no" (4xx), and
+    is retried otherwise; the log line asks for a new row.
+
+    Args:
+        vendor: The vendor's name as people read it.
+        table: The vendor's errors, particular rows first.
+        failure: What the vendor said.
+        secret: The API key; not shown even if the vendor repeats it.
+    """
+    kind = next((row.error for row in table if row.fits(failure)), None)
+    if kind is None:
+        kind = ProviderUnavailable if failure.status in _CLIENT_ERRORS else ProviderFault
+        log.warning(
+            "unknown provider error",
+            provider=vendor,
+            status=failure.status,
+            type=failure.type,
+            error_code=failure.code,
+            treated_as=kind.code,
+        )
+    names = [str(name) for name in (failure.status, failure.code or failure.type) if name]
+    said = f"{vendor} answered {' '.join(names) or 'an error'}"
+    words = _shorten(mask(failure.message, secret))
+    message = f"{said}: {words}" if words else f"{said}."
+    return kind(message, retry_after=read_retry_after(failure.headers))
+
+
+def mask(text: str, secret: str) -> str:
+    """Hide the key, and whatever else looks like one."""
+    return _KEY.sub("[key]", text.replace(secret, "[key]") if secret else text)
+
+
+def read_retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """Read how long the vendor asks us to wait.
+
+    `Retry-After` has seconds or a date (RFC 9110, 10.2.3); OpenAI's `retry-after-ms` is finer.
+    """
+    milliseconds, after = headers.get("retry-after-ms"), headers.get("retry-after")
+    try:
+        if milliseconds is not None:
+            return _at_least_nothing(timedelta(milliseconds=float(milliseconds)))
+        if after is not None:
+            return _at_least_nothing(_seconds_or_date(after))
+    except (ValueError, OverflowError):
+        log.info("unreadable Retry-After", value=after or milliseconds)
+    return None
+
+
+def _seconds_or_date(value: str) -> timedelta:
+    try:
+        return timedelta(seconds=float(value))
+    except ValueError:
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)) - datetime.now(UTC)
+
+
+def _at_least_nothing(delay: timedelta) -> timedelta:
+    return max(delay, timedelta())
+
+
+def _shorten(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
