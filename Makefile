@@ -27,7 +27,7 @@ $(VENV)/python:
 
 $(VENV)/installed: $(VENV)/python $(DEPENDENCIES)
 	@echo "Installing into $(VENV) …"
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,local]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[anthropic,dev,local,openai]'
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed $(DEPENDENCIES)

@@ -30,9 +30,10 @@ def _mistakes(error: ValidationError) -> Iterator[Mistake]:
     if error.validator == "required":
         schema: Any = error.schema
         required: Any = error.validator_value
+        given: Any = error.instance
         properties = schema.get("properties") or {}
         for name in required:
-            if name not in error.instance:
+            if name not in given:
                 description = properties.get(name, {}).get("description")
                 hint = f" It takes {description}." if description else ""
                 yield Mistake(pointer_to((*path, name)), f"'{name}' is required.{hint}")
