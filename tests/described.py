@@ -15,7 +15,8 @@ Schema = dict[str, Any]
 def assert_described(value: Any, schema: Schema, root: Schema) -> None:
     """Assert that the value follows the schema, whose references are into `root`."""
     Draft202012Validator({**root, **schema}).validate(value)
-    assert list(_unnamed(value, [schema], root, "")) == []
+    unnamed = list(_unnamed(value, [schema], root, ""))
+    assert unnamed == [], f"not described: {', '.join(unnamed)}"
 
 
 def _unnamed(value: Any, schemas: list[Schema], root: Schema, path: str) -> Iterator[str]:

@@ -28,6 +28,7 @@ class RunningWorker:
     task_queue: str
     registry: CapabilityRegistry
     ledger: Ledger
+    stop: Callable[[], Awaitable[None]]
 
 
 class StartWorker(Protocol):

@@ -101,7 +101,9 @@ class PipelineWorkflow:
     async def _execute(self, run: PipelineInput) -> RunResult:
         """Admit and interpret, within the definition's timeout."""
         work = asyncio.create_task(self._admit_and_interpret(run))
-        timer = asyncio.create_task(asyncio.sleep(run.definition.timeout))
+        timer = asyncio.create_task(
+            workflow.sleep(run.definition.timeout, summary="the run's timeout")
+        )
         try:
             await workflow.wait([work, timer], return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:

@@ -1,7 +1,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.scripted import Hang, ScriptedAdapter
 from tests.serving import serve_api
 
 Execute = Callable[..., Awaitable[str]]
+Restart = Callable[[], AbstractAsyncContextManager[httpx2.AsyncClient]]
 
 
 @pytest.fixture
@@ -101,11 +102,13 @@ async def remote(
 
 
 @pytest.fixture
-def restart(settings: Settings) -> Callable[[], Any]:
+def restart(settings: Settings) -> Restart:
     """Serve the API once more, as a process that is started again would."""
-    return asynccontextmanager(lambda: _served(settings))
+    return lambda: serve_api(settings)
 
 
-async def _served(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
-    async with serve_api(settings) as api:
-        yield api
+@pytest.fixture
+async def pending(door: httpx2.AsyncClient) -> str:
+    """Return the id of an execution that no worker takes up."""
+    body = {"pipeline_name": "pii_detection", "input_data": {"text": "Jane called"}}
+    return str((await door.post("/execute", json=body)).json()["execution_id"])

@@ -1,14 +1,12 @@
 """One key, one body, one execution, one answer."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 import httpx2
 from temporalio.client import Client
 
 from settings import Settings
-from tests.api.conftest import Remote
+from tests.api.conftest import Remote, Restart
 from tests.problems import problem_of
 from tests.runs import eventually
 
@@ -74,7 +72,7 @@ async def test_a_key_is_a_tenants_own(api: httpx2.AsyncClient) -> None:
     assert theirs.json()["execution_id"] != mine.json()["execution_id"]
 
 
-async def test_a_key_survives_a_restart_of_the_api(restart: Callable[[], Any]) -> None:
+async def test_a_key_survives_a_restart_of_the_api(restart: Restart) -> None:
     async with restart() as api:
         first = await api.post("/execute", json=TEXT, headers=KEY)
     async with restart() as api:

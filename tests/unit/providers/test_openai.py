@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 from temporalio.api.failure.v1 import Failure
-from temporalio.converter import DefaultFailureConverter, DefaultPayloadConverter
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.failures import to_application_error
 from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
@@ -410,8 +410,9 @@ async def test_key_is_masked_wherever_it_could_be_kept(
         await generate(adapter)
     assert str(caught.value).endswith("Incorrect API key: [key]. Sorry.")
     history = Failure()
-    DefaultFailureConverter().to_failure(
-        to_application_error(caught.value, 1), DefaultPayloadConverter(), history
+    converter = pydantic_data_converter
+    converter.failure_converter.to_failure(
+        to_application_error(caught.value, 1), converter.payload_converter, history
     )
     assert echo not in str(history)
     assert caught.value.__cause__ is None

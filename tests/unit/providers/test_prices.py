@@ -1,0 +1,127 @@
+from decimal import Decimal
+
+import pytest
+
+from providers.prices import cost_of
+from providers.token_prices import find_list_price
+from providers.types import Capability, CostUnit, Offer, QualityTier, TokenPrices, Usage
+
+PRICES = TokenPrices(
+    input=Decimal("0.75"),
+    cached_input=Decimal("0.075"),
+    cache_write_input=None,
+    output=Decimal("4.5"),
+)
+LONG = TokenPrices(
+    above_input_tokens=1000,
+    input=Decimal("1.5"),
+    cached_input=Decimal("0.15"),
+    cache_write_input=None,
+    output=Decimal(9),
+)
+
+
+def offer(
+    unit: CostUnit, price: str | None = None, token_prices: tuple[TokenPrices, ...] = ()
+) -> Offer:
+    return Offer(
+        provider="somebody",
+        capability=Capability.LLM_GENERATION,
+        model="some-model",
+        quality_tier=QualityTier.STANDARD,
+        cost_unit=unit,
+        price=None if price is None else Decimal(price),
+        price_source="a test",
+        token_prices=token_prices,
+    )
+
+
+def tokens(*token_prices: TokenPrices) -> Offer:
+    return offer(CostUnit.TOKEN, "0.00000075", token_prices)
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        (Usage(input_tokens=1000, output_tokens=1), "0.0007545"),
+        (Usage(input_tokens=1000, cached_input_tokens=999, output_tokens=0), "0.000075675"),
+        (Usage(input_tokens=1, output_tokens=123_456_789), "555.55555125"),
+        (Usage(input_tokens=0, output_tokens=0), "0"),
+    ],
+)
+def test_tokens_cost_what_each_kind_costs(usage: Usage, cost: str) -> None:
+    assert cost_of(tokens(PRICES), usage) == Decimal(cost)
+
+
+def test_long_price_holds_above_its_threshold_for_all_tokens() -> None:
+    both = tokens(PRICES, LONG)
+    assert cost_of(both, Usage(input_tokens=1000, output_tokens=10)) == Decimal("0.000795")
+    assert cost_of(both, Usage(input_tokens=1001, output_tokens=10)) == Decimal("0.0015915")
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        Usage(),
+        Usage(input_tokens=10),
+        Usage(output_tokens=10),
+        Usage(input_tokens=10, cache_write_input_tokens=1, output_tokens=1),
+        Usage(input_tokens=10, cached_input_tokens=11, output_tokens=1),
+        Usage(audio_seconds=10),
+    ],
+)
+def test_tokens_without_a_matching_price_cost_an_unknown_amount(usage: Usage) -> None:
+    assert cost_of(tokens(PRICES), usage) is None
+
+
+def test_model_without_a_price_costs_an_unknown_amount() -> None:
+    assert cost_of(tokens(), Usage(input_tokens=1, output_tokens=1)) is None
+
+
+def test_kind_that_was_not_used_needs_no_price() -> None:
+    usage = Usage(input_tokens=4, cache_write_input_tokens=0, output_tokens=0)
+    assert cost_of(tokens(PRICES), usage) == Decimal("0.000003")
+
+
+def test_minutes_are_exact_where_the_quotient_is_not() -> None:
+    # 7 s at 0.0043 a minute; a third of a minute has no finite decimal form.
+    by_minute = offer(CostUnit.MINUTE, "0.0060")
+    assert cost_of(by_minute, Usage(audio_seconds=7)) == Decimal("0.0007")
+    assert cost_of(by_minute, Usage(audio_seconds=20)) == Decimal("0.002")
+    assert cost_of(by_minute, Usage(characters=7)) is None
+
+
+def test_characters_cost_their_number() -> None:
+    by_character = offer(CostUnit.CHARACTER, "0.00003")
+    assert cost_of(by_character, Usage(characters=1234)) == Decimal("0.03702")
+    assert cost_of(by_character, Usage()) is None
+
+
+def test_free_costs_nothing_and_unknown_is_not_free() -> None:
+    assert cost_of(offer(CostUnit.FREE, "0"), Usage()) == 0
+    assert cost_of(offer(CostUnit.MINUTE), Usage(audio_seconds=7)) is None
+
+
+def test_list_price_names_its_source() -> None:
+    found = find_list_price("openai", "gpt-5.4-mini")
+    assert found.token_prices == (PRICES,)
+    assert found.price == Decimal("0.00000075")
+    assert found.price_source.startswith("genai-prices ")
+    assert "openai/gpt-5.4-mini" in found.price_source
+    assert len(found.price_source) <= 200, "the ledger's column"
+
+
+def test_list_price_has_the_thresholds_of_the_vendor() -> None:
+    found = find_list_price("anthropic", "claude-haiku-5-5")
+    assert [prices.above_input_tokens for prices in found.token_prices] == [-1, 100_000]
+    assert [prices.output for prices in found.token_prices] == [Decimal("0.5"), Decimal("2.5")]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model"),
+    [("openai", "gpt-99"), ("nobody", "gpt-5.4-mini"), ("openai", "gpt-transcribe")],
+)
+def test_unknown_list_price_is_null_with_the_reason(vendor: str, model: str) -> None:
+    found = find_list_price(vendor, model)
+    assert (found.price, found.token_prices) == (None, ())
+    assert f"{vendor}/{model}" in found.price_source
