@@ -121,6 +121,13 @@ class Settings(BaseSettings):
             raise ValueError(f"must {'not ' if value.endswith('/v1') else ''}end in /v1")
         return value
 
+    @field_validator("ai_auth")
+    @classmethod
+    def _known_auth(cls, value: Auth) -> Auth:
+        if value != Auth.OFF:
+            raise ValueError("API keys are not supported yet, only off is")
+        return value
+
     @field_validator("ai_database_url")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
@@ -162,7 +169,8 @@ def _explain(error: ValidationError) -> str:
     name = str(first["loc"][0])
     field = Settings.model_fields[name]
     example = (field.examples or [""])[0]
-    secret = "SecretStr" in str(field.annotation)
+    # An address may hold a password.
+    secret = "SecretStr" in str(field.annotation) or name.endswith("_url")
     got = "" if secret else f", got {str(first['input'])!r}"
     reason = first["msg"].removeprefix("Value error, ")
     reason = reason[:1].lower() + reason[1:]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sys
 from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
@@ -18,7 +19,7 @@ from activities.heartbeats import MIN_INTERVAL
 from activities.run import RunActivities
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
-from connection import connect
+from connection import TemporalUnreachable, connect
 from ledger.database import create_engine, migrate
 from ledger.entries import Ledger
 from observability.logs import configure_logging
@@ -26,7 +27,7 @@ from observability.metrics import get_ai_metrics
 from observability.server import serve_metrics
 from providers.builtin import build_adapters
 from providers.registry import CapabilityRegistry, install_registry
-from settings import Settings
+from settings import Settings, SettingsError
 from workflows.pipeline import PipelineWorkflow
 
 # Our own rooms and the libraries that they need are loaded once, not anew for every run.
@@ -41,6 +42,7 @@ _PASSED_THROUGH = (
     "workflows",
 )
 _GRACE = timedelta(seconds=2)
+_EXIT_USAGE = 2
 
 log = structlog.get_logger(__name__)
 
@@ -125,10 +127,14 @@ def _downloads_folder(data_dir: Path) -> Path:
 
 
 def main() -> None:
-    """Read the settings and work until told to stop."""
-    settings = Settings.load()
-    configure_logging(settings.ai_log_format)
-    asyncio.run(run_worker(settings))
+    """Read the settings and work until told to stop; what is wrong is told in one line."""
+    try:
+        settings = Settings.load()
+        configure_logging(settings.ai_log_format)
+        asyncio.run(run_worker(settings))
+    except (SettingsError, TemporalUnreachable) as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(_EXIT_USAGE)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,11 @@ from workflows.types import WORKFLOW_TYPE, RunStatus
 
 router = APIRouter(prefix=PREFIX, tags=["executions"])
 
+# Temporal's own query on SQLite ends in an error for a quotation mark, and finds no backslash
+# (server 1.32, tried 2026-11-24).
+_TAG = r"""^[^:"\\]{1,64}:[^"\\]{1,128}$"""
+# What it says to a page token that it can't read.
+_BAD_TOKEN = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNKNOWN)
 # A run that no worker has taken up yet is Running to Temporal's visibility.
 _STATUS = {
     RunStatus.PENDING: ("Running",),
@@ -46,7 +51,7 @@ async def list_executions(
     tenant: Tenant,
     status: RunStatus | None = None,
     pipeline_name: Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9_]{0,63}$")] = None,
-    tag: Annotated[str | None, Query(pattern=r"^[^:]{1,64}:.{1,128}$")] = None,
+    tag: Annotated[str | None, Query(pattern=_TAG)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: str | None = None,
 ) -> ExecutionList:
@@ -60,7 +65,7 @@ async def list_executions(
     try:
         await page.fetch_next_page()
     except RPCError as error:
-        if error.status != RPCStatusCode.INVALID_ARGUMENT or cursor is None:
+        if cursor is None or error.status not in _BAD_TOKEN:
             raise
         raise _bad_cursor() from None
     token = page.next_page_token
@@ -82,7 +87,7 @@ def _query(
     if pipeline_name is not None:
         conditions.append(f"{PIPELINE_NAME.name} = '{pipeline_name}'")
     if tag is not None:
-        quoted = tag.replace("\\", "\\\\").replace("'", "\\'")
+        quoted = tag.replace("'", "\\'")
         conditions.append(f"{PIPELINE_TAGS.name} = '{quoted}'")
     return " AND ".join(conditions)
 

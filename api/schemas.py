@@ -16,7 +16,7 @@ TagKey = Annotated[str, StringConstraints(pattern=r"^[^:]{1,64}$")]
 TagValue = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 MAX_TAGS = 20
 # Temporal keeps a run's tags as one search attribute, of at most 2 KiB of JSON
-# (limit.searchAttributesSizeOfValue, the default of server 1.29, read 2026-11-24).
+# (limit.searchAttributesSizeOfValue, the default of server 1.32, as its error says).
 _MAX_TAGS_BYTES = 2048
 
 

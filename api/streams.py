@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response, WebSocket, WebSocketDisconnect
@@ -96,11 +96,15 @@ async def _send(websocket: WebSocket, events: AsyncGenerator[PipelineEvent]) -> 
             async with asyncio.timeout(_SEND_TIMEOUT):
                 await websocket.send_text(event.model_dump_json())
     except TimeoutError:
-        await websocket.close(_CLOSE_SLOW, "the client is too slow")
+        # The close frame queues behind what the client does not take.
+        with suppress(TimeoutError, WebSocketDisconnect):
+            async with asyncio.timeout(_SEND_TIMEOUT):
+                await websocket.close(_CLOSE_SLOW, "the client is too slow")
     except WebSocketDisconnect:
         return
     else:
-        await websocket.close()
+        with suppress(WebSocketDisconnect):
+            await websocket.close()
 
 
 async def _until_gone(websocket: WebSocket) -> None:

@@ -8,7 +8,7 @@ check and connection gains nothing. Redirects are followed by hand, each one che
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -22,6 +22,7 @@ from artifacts.media import HEAD_BYTES, media_type_of
 _MAX_REDIRECTS = 5
 _TIMEOUT = httpx2.Timeout(30, connect=10)  # s; `read` is between two chunks
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
 
 
 class Fetcher:
@@ -50,7 +51,7 @@ class Fetcher:
             )
         if parts.username is not None or parts.password is not None:
             raise FetchRefused("A recording's address must not contain a user name or a password.")
-        if self._is_allowed(host, port):
+        if self._is_allowed(parts.scheme, host, port):
             return
         if parts.scheme != "https":
             raise FetchRefused(
@@ -97,7 +98,7 @@ class Fetcher:
                     response = await client.send(request, stream=True)
                     try:
                         if response.has_redirect_location:
-                            url = urljoin(url, response.headers["Location"])
+                            url = _join(url, response.headers["Location"])
                             continue
                         _check_status(response.status_code)
                         async for chunk in response.aiter_bytes():
@@ -119,29 +120,54 @@ class Fetcher:
             found = await asyncio.get_running_loop().getaddrinfo(
                 host, port, type=socket.SOCK_STREAM
             )
-        except OSError as error:
+        except socket.gaierror as error:
+            if error.errno == socket.EAI_AGAIN:
+                raise FetchInterrupted(f"The host '{host}' can't be looked up now.") from error
+            raise FetchFailed(f"The host '{host}' is not known.") from error
+        except (OSError, UnicodeError) as error:
             raise FetchFailed(f"The host '{host}' is not known.") from error
         addresses = [str(entry[4][0]) for entry in found]
-        if not self._is_allowed(host, parts.port):
+        if not self._is_allowed(parts.scheme, host, port):
             for address in addresses:
                 _refuse_private(host, address)
+        try:
+            named = httpx2.URL(url)
+        except httpx2.InvalidURL as error:
+            raise FetchRefused("The recording's address is not a valid URL.") from error
         return client.build_request(
             "GET",
-            httpx2.URL(url).copy_with(host=addresses[0]),
-            headers={"Host": parts.netloc, "Accept": "audio/*, */*;q=0.1"},
-            extensions={"sni_hostname": host},
+            named.copy_with(host=addresses[0]),
+            headers={"Host": named.netloc.decode(), "Accept": "audio/*, */*;q=0.1"},
+            extensions={"sni_hostname": named.raw_host.decode()},
         )
 
-    def _is_allowed(self, host: str, port: int | None) -> bool:
-        return host in self._allowed or (port is not None and f"{host}:{port}" in self._allowed)
+    def _is_allowed(self, scheme: str, host: str, port: int | None) -> bool:
+        return bool(self._allowed & {host, f"{host}:{port or _DEFAULT_PORTS[scheme]}"})
+
+
+def _join(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise FetchFailed("The recording's address redirects to no valid URL.") from error
 
 
 def _refuse_private(host: str, address: str) -> None:
-    if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+    if not all(part.is_global and not part.is_multicast for part in _reached(address)):
         raise FetchRefused(
             f"'{host}' is not a public address. "
             "An operator can allow a host by AI_FETCH_ALLOWED_HOSTS."
         )
+
+
+def _reached(address: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Yield an address, and the IPv4 address that a gateway would make of it."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    yield found
+    if isinstance(found, ipaddress.IPv6Address):
+        yield from (inner for inner in (found.ipv4_mapped, found.sixtofour) if inner)
+        if found in _NAT64:
+            yield ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
 
 
 def _check_status(status: int) -> None:

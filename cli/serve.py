@@ -1,6 +1,5 @@
 """`perdure api` and `perdure worker`: one process each."""
 
-import asyncio
 import ipaddress
 import socket
 
@@ -19,8 +18,13 @@ def api(host: str, port: int) -> None:
 
     from api.app import create_app  # noqa: PLC0415
     from observability.logs import configure_logging  # noqa: PLC0415
+    from settings import Auth  # noqa: PLC0415
 
     settings = settings_or_exit()
+    if settings.ai_auth != Auth.OFF:
+        raise UsageMistakeError(
+            f"AI_AUTH={settings.ai_auth} is not supported yet. Example: AI_AUTH=off"
+        )
     if not _is_loopback(host):
         raise UsageMistakeError(
             f"With AI_AUTH=off the API listens on loopback addresses only, not on {host}. "
@@ -42,16 +46,9 @@ def api(host: str, port: int) -> None:
 @click.command()
 def worker() -> None:
     """Run steps: poll Temporal and call providers."""
-    from connection import TemporalUnreachable  # noqa: PLC0415
-    from observability.logs import configure_logging  # noqa: PLC0415
-    from worker import run_worker  # noqa: PLC0415
+    from worker import main  # noqa: PLC0415 - `--help` does not need it
 
-    settings = settings_or_exit()
-    configure_logging(settings.ai_log_format)
-    try:
-        asyncio.run(run_worker(settings))
-    except TemporalUnreachable as error:
-        raise UsageMistakeError(str(error)) from None
+    main()
 
 
 def _is_loopback(host: str) -> bool:

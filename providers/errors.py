@@ -2,7 +2,7 @@
 
     ProviderError
     ├── RateLimited           rate_limited          retry
-    ├── ProviderFault         provider_fault        retry   5xx, timeout, lost connection, bad answer
+    ├── ProviderFault         provider_fault        retry   5xx, timeout, connection lost
     ├── ProviderUnavailable   provider_unavailable  next    no key here, or the provider is unusable
     ├── QuotaExhausted        quota_exhausted       next
     ├── UnsupportedInput      unsupported_input     next    this provider can't do this input

@@ -1,5 +1,5 @@
 """One file or folder for each provider; adapters do not know each other.
 
 To add one: subclass `providers.adapters.base.ProviderAdapter`, name it in
-`providers.builtin.build_registry`, and let the contract tests of `tests/unit/providers` run on it.
+`providers.builtin.build_adapters`, and let the contract tests of `tests/unit/providers` run on it.
 """

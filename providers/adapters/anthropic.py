@@ -66,7 +66,6 @@ ERRORS = (
     ErrorRow(RateLimited, code="ramp_limit_exceeded"),
     ErrorRow(InputTooLarge, code="request_body_too_large_after_decoding"),
     ErrorRow(InputTooLarge, type="request_too_large"),
-    ErrorRow(InvalidRequest, type="invalid_request_error", status=400),
     ErrorRow(ProviderUnavailable, type="authentication_error"),
     ErrorRow(QuotaExhausted, type="billing_error"),
     ErrorRow(ProviderUnavailable, type="permission_error"),
@@ -91,6 +90,8 @@ ERRORS = (
     ErrorRow(ProviderFault, status=503),
     ErrorRow(ProviderFault, status=504),
     ErrorRow(ProviderFault, status=529),
+    # Also of other statuses, and in a stream.
+    ErrorRow(InvalidRequest, type="invalid_request_error"),
 )
 
 # https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons, read 2026-11.

@@ -16,7 +16,7 @@ from tests.runs import StartWorker, eventually
 from tests.scripted import Hang, ScriptedAdapter, fail
 
 TEXT = {"pipeline_name": "pii_detection", "input_data": {"text": "Jane called"}}
-SECRET = "Jane-4111-1111"
+SECRET = "Jane-4111-1111"  # noqa: S105 - what must not be echoed
 
 
 def call_on(url: Any) -> dict[str, Any]:
@@ -59,9 +59,7 @@ async def test_an_execution_id_is_a_ulid_in_lower_case(door: httpx2.AsyncClient)
     assert set(execution_id.removeprefix("exec-")) <= set("0123456789abcdefghjkmnpqrstvwxyz")
 
 
-async def test_tags_and_priority_reach_temporal(
-    api: httpx2.AsyncClient, client: Client, execute: Execute
-) -> None:
+async def test_tags_and_priority_reach_temporal(client: Client, execute: Execute) -> None:
     handle = client.get_workflow_handle(await execute(tags={"team": "support"}, priority=1))
     description = await handle.describe()
     attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}

@@ -100,7 +100,7 @@ def error_body(kind: str, code: str | None = None, words: str = "No.") -> dict[s
 async def generate(
     adapter: AnthropicAdapter,
     report: ReportProgress = lambda _: None,
-    timeout: float = 20,
+    seconds: float = 20,
     **request: Any,
 ) -> ProviderAnswer:
     fields = request if "messages" in request else {"prompt": "How are you?", **request}
@@ -110,7 +110,7 @@ async def generate(
         model=MODEL,
         request=GenerationRequest.model_validate(fields),
         audio=None,
-        timeout=timeout,
+        timeout=seconds,
     )
     return await adapter.call(call, report)
 
@@ -128,7 +128,7 @@ async def test_answer_brings_text_usage_and_exact_cost(
     # claude-haiku-5-5, USD per million: 0.10 input, 0.01 cached, 0.125 written, 0.50 output.
     assert cost_of(adapter.offers()[0], answer.usage) == Decimal("0.00011")
     assert vendor.asked[0].path == "/v1/messages"
-    assert vendor.asked[0].headers["x-api-key"] == KEY
+    assert vendor.asked[0].headers["authorization"] == f"bearer {KEY}"
 
 
 async def test_long_requests_cost_the_long_price(adapter: AnthropicAdapter) -> None:
@@ -401,7 +401,7 @@ async def test_nobody_there_is_a_fault() -> None:
 async def test_silence_is_a_fault(vendor: FakeVendor, adapter: AnthropicAdapter) -> None:
     vendor.stream(started(), ending="silent")
     with pytest.raises(ProviderFault, match="in the middle"):
-        await generate(adapter, timeout=0.2)
+        await generate(adapter, seconds=0.2)
 
 
 async def test_cancellation_hangs_up_within_a_second(

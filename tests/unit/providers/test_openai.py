@@ -48,7 +48,8 @@ SCHEMA = {
 def spec() -> dict[str, Any]:
     if not SPEC.exists():
         pytest.skip("the vendors' API descriptions are not here")
-    return json.loads(SPEC.read_text())
+    description: dict[str, Any] = json.loads(SPEC.read_text())
+    return description
 
 
 @pytest.fixture
@@ -417,6 +418,14 @@ async def test_key_is_masked_wherever_it_could_be_kept(
     assert echo not in str(history)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+async def test_key_of_any_form_is_masked(vendor: FakeVendor) -> None:
+    adapter = OpenAIAdapter(SecretStr("gateway/token"), f"{vendor.url}/v1")
+    vendor.answer(401, error_body(words="gateway/token is wrong"))
+    with pytest.raises(ProviderUnavailable, match=r"401: \[key\] is wrong"):
+        await generate(adapter)
+    await adapter.close()
 
 
 @pytest.mark.parametrize(

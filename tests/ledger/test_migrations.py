@@ -1,0 +1,51 @@
+"""The migrations make what the tables say, once, whoever comes first."""
+
+import asyncio
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, inspect
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from artifacts.store import metadata as artifact_tables
+from ledger.database import create_engine, migrate
+from ledger.entries import metadata as ledger_tables
+from ledger.idempotency import idempotency_keys
+
+
+def tables() -> MetaData:
+    assert idempotency_keys.metadata is ledger_tables
+    together = MetaData()
+    for metadata in (ledger_tables, artifact_tables):
+        for table in metadata.tables.values():
+            table.to_metadata(together)
+    return together
+
+
+async def test_the_migrated_schema_is_what_the_tables_describe(engine: AsyncEngine) -> None:
+    def compare(connection: Connection) -> list[Any]:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(
+            compare_metadata(MigrationContext.configure(connection, opts=options), tables())
+        )
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(compare) == []
+
+
+async def test_every_table_is_made(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+    assert {"entries", "idempotency_keys", "blobs", "artifacts"} <= set(names)
+
+
+async def test_a_migrated_database_may_be_migrated_again(engine: AsyncEngine) -> None:
+    await migrate(engine)
+
+
+async def test_processes_that_migrate_at_once_wait_for_each_other(database_url: str) -> None:
+    engines = [create_engine(database_url) for _ in range(8)]
+    await asyncio.gather(*(migrate(engine) for engine in engines))
+    for engine in engines:
+        await engine.dispose()
