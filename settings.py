@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     @classmethod
     def _known_auth(cls, value: Auth) -> Auth:
         if value != Auth.OFF:
-            raise ValueError("API keys are not supported yet, only off is")
+            raise ValueError("keys for the API are not supported yet, only off is")
         return value
 
     @field_validator("ai_database_url")

@@ -19,7 +19,7 @@ from ledger.entries import Entry, Ledger
 from observability.metrics import Metrics
 from pipelines.requests import build_request
 from providers.adapters.base import ProviderAnswer, ProviderCall
-from providers.errors import InputTooLarge, InvalidRequest, ProviderFault
+from providers.errors import InvalidRequest, OutputTooLarge, ProviderFault
 from providers.prices import cost_of
 from providers.registry import CapabilityRegistry
 from providers.types import REQUESTS, AudioFile, Offer, TranscriptionRequest, Value
@@ -126,7 +126,7 @@ class ProviderActivities:
         output = answer.response.model_dump(mode="json")
         size = len(json.dumps(output, ensure_ascii=False).encode())
         if size > MAX_OUTPUT_BYTES:
-            raise InputTooLarge(
+            raise OutputTooLarge(
                 f"The output of step '{call.step.name}' has {size} bytes; "
                 f"the most is {MAX_OUTPUT_BYTES}."
             )

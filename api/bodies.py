@@ -50,8 +50,7 @@ def parse_json(text: bytes) -> Any:
             else ""
         )
         raise Problem(400, "malformed", f"The body is not valid JSON: {detail}{where}.") from None
-    if _depth(value) > MAX_DEPTH:
-        raise _too_deep()
+    _check(value)
     return value
 
 
@@ -75,16 +74,19 @@ async def _read(request: Request) -> bytes:
     return bytes(body)
 
 
-def _depth(value: Any) -> int:
-    deepest, stack = 0, [(value, 1)]
+def _check(value: Any) -> None:
+    stack = [(value, 1)]
     while stack:
         item, depth = stack.pop()
-        deepest = max(deepest, depth)
+        if depth > MAX_DEPTH:
+            raise _too_deep()
         if isinstance(item, dict):
-            stack += [(child, depth + 1) for child in item.values()]
+            stack += [(child, depth + 1) for pair in item.items() for child in pair]
         elif isinstance(item, list):
             stack += [(child, depth + 1) for child in item]
-    return deepest
+        elif isinstance(item, str) and "\0" in item:
+            # CEL and PostgreSQL end a text there.
+            raise Problem(400, "malformed", "A text must not contain the character U+0000.")
 
 
 def _too_deep() -> Problem:

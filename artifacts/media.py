@@ -55,4 +55,5 @@ def _is_mpeg_frame(head: bytes) -> bool:
         return False
     version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
     bit_rate, sampling_rate = head[2] >> 4, head[2] >> 2 & 3
-    return version != 1 and layer != 0 and bit_rate not in (0, 15) and sampling_rate != 3  # noqa: PLR2004
+    # Layer I is not in use; a text in UTF-16 begins like one of its frames.
+    return version != 1 and layer in (1, 2) and bit_rate not in (0, 15) and sampling_rate != 3  # noqa: PLR2004

@@ -1,8 +1,9 @@
 """The artifact store: content in a folder, who owns what in SQL.
 
-Equal content is stored once per tenant and counted by reference. The file is renamed or removed
-inside the transaction that changes its count: the row's lock keeps an upload of the same content
-from meeting a removal, and a process that dies in between leaves at most an unreferenced file.
+Equal content is stored once per tenant and counted by reference. Content that nobody refers to any
+more is removed in a transaction of its own that holds the row with the count of zero: an upload of
+the same content waits for it, and a process that dies in between leaves nothing that is referred to
+without its content.
 """
 
 import asyncio
@@ -163,11 +164,12 @@ class ArtifactStore:
             if sha256 is None:
                 raise ArtifactNotFound("There is no such artifact.")
             same = (blobs.c.tenant_id == tenant_id) & (blobs.c.sha256 == sha256)
-            refs = await connection.scalar(
-                update(blobs).where(same).values(refs=blobs.c.refs - 1).returning(blobs.c.refs)
+            await connection.execute(update(blobs).where(same).values(refs=blobs.c.refs - 1))
+        async with self._engine.begin() as connection:
+            unused = await connection.scalar(
+                delete(blobs).where(same, blobs.c.refs == 0).returning(blobs.c.sha256)
             )
-            if refs == 0:
-                await connection.execute(delete(blobs).where(same))
+            if unused is not None:
                 self._path(tenant_id, sha256).unlink(missing_ok=True)
 
     def path(self, artifact: Artifact) -> Path:

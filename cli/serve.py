@@ -18,13 +18,8 @@ def api(host: str, port: int) -> None:
 
     from api.app import create_app  # noqa: PLC0415
     from observability.logs import configure_logging  # noqa: PLC0415
-    from settings import Auth  # noqa: PLC0415
 
     settings = settings_or_exit()
-    if settings.ai_auth != Auth.OFF:
-        raise UsageMistakeError(
-            f"AI_AUTH={settings.ai_auth} is not supported yet. Example: AI_AUTH=off"
-        )
     if not _is_loopback(host):
         raise UsageMistakeError(
             f"With AI_AUTH=off the API listens on loopback addresses only, not on {host}. "

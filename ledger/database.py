@@ -46,8 +46,7 @@ class Usd(TypeDecorator[Decimal]):
         """Turn picodollars into an amount without trailing zeros."""
         if value is None:
             return None
-        amount = Decimal(int(value)).scaleb(-self.scale).normalize()
-        return amount if amount.as_tuple().exponent <= 0 else amount.quantize(Decimal(1))  # type: ignore[operator]
+        return Decimal(f"{Decimal(int(value)).scaleb(-self.scale).normalize():f}")
 
 
 def create_engine(url: str) -> AsyncEngine:

@@ -6,6 +6,7 @@ process, so every map of a result is put in the order of its keys here; a replay
 therefore sees the same value.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -42,15 +43,27 @@ def evaluate(source: str, context: Mapping[str, Any]) -> Any:
         ExpressionError: It does not compile, or its evaluation ends in an error.
     """
     names = names_in(source, context)
-    value = _compile(source, names).eval(data={name: context[name] for name in names})
+    expression = _compile(source, names)
+    try:
+        value = expression.eval(data={name: context[name] for name in names})
+    except RuntimeError as error:
+        # Thrown, not returned: the iteration budget is used up, or a value that is no text.
+        raise ExpressionError(f"'{source}' can't be evaluated: {error}") from error
     if value.type() == cel.Type.ERROR:
         raise ExpressionError(f"'{source}' can't be evaluated: {value.value()}")
-    return _ordered(value.plain_value())
+    return _as_json(value.plain_value(), source)
 
 
-def _ordered(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _ordered(value[key]) for key in sorted(value, key=str)}
-    if isinstance(value, list):
-        return [_ordered(item) for item in value]
-    return value
+def _as_json(value: Any, source: str) -> Any:
+    """Put every map in the order of its keys; refuse what CEL has and JSON has not."""
+    match value:
+        case dict() if all(isinstance(key, str) for key in value):
+            return {key: _as_json(value[key], source) for key in sorted(value)}
+        case list():
+            return [_as_json(item, source) for item in value]
+        case None | bool() | int() | str():
+            return value
+        case float() if math.isfinite(value):
+            return value
+    kind = type(value).__name__
+    raise ExpressionError(f"'{source}' gives a value that JSON can't hold ({kind})")

@@ -9,6 +9,7 @@
     ├── InputTooLarge         input_too_large       next
     ├── InvalidRequest        invalid_request       stop    our input is wrong: nobody else is asked
     ├── InvalidMedia          invalid_media         stop
+    ├── OutputTooLarge        output_too_large      stop    more than one activity may return
     └── Refused               refused               stop    the model declined
 
 Retry eligibility (`retryable`) and fallback eligibility (`fallback`) are separate: a rate limit is
@@ -89,6 +90,12 @@ class InvalidMedia(ProviderError):
     code = "invalid_media"
 
 
+class OutputTooLarge(ProviderError):
+    """The answer has more bytes than one activity may return."""
+
+    code = "output_too_large"
+
+
 class Refused(ProviderError):
     """The model declined to answer, or a content filter stopped it."""
 
@@ -104,6 +111,7 @@ PROVIDER_ERRORS: tuple[type[ProviderError], ...] = (
     InputTooLarge,
     InvalidRequest,
     InvalidMedia,
+    OutputTooLarge,
     Refused,
 )
 """Every concrete class, for tables and tests."""

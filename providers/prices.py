@@ -6,10 +6,18 @@ from providers.types import CostUnit, Offer, TokenPrices, Usage
 
 _SECONDS_PER_MINUTE = 60
 _MILLION = 1_000_000
+_SMALLEST = Decimal("1e-12")
 
 
 def cost_of(offer: Offer, usage: Usage) -> Decimal | None:
-    """Return USD, or None when the price or the amount is unknown."""
+    """Return USD to 12 places, as the ledger keeps it; None when price or amount is unknown."""
+    cost = _unrounded(offer, usage)
+    if cost is None:
+        return None
+    return Decimal(f"{cost.quantize(_SMALLEST).normalize():f}")
+
+
+def _unrounded(offer: Offer, usage: Usage) -> Decimal | None:
     if offer.cost_unit is CostUnit.TOKEN:
         return _cost_of_tokens(offer, usage)
     if offer.price is None:

@@ -145,9 +145,7 @@ async def start_worker(
                 RunActivities(client, registry, ledger, metrics),
             )
             await running.enter_async_context(worker)
-            return RunningWorker(
-                client, settings.ai_task_queue, registry, ledger, worker.shutdown
-            )
+            return RunningWorker(client, settings.ai_task_queue, registry, ledger, worker.shutdown)
 
         yield start
 

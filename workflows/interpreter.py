@@ -193,9 +193,7 @@ def now() -> datetime:
     return datetime.fromtimestamp(workflow.time_ns() // 1_000_000 / 1000, UTC)
 
 
-def _step_error(
-    step: StepDefinition, failures: list[tuple[Candidate, CallFailure]]
-) -> ErrorInfo:
+def _step_error(step: StepDefinition, failures: list[tuple[Candidate, CallFailure]]) -> ErrorInfo:
     """Return the error of a step whose chain is used up, or was stopped."""
     candidate, last = failures[-1]
     code, message = last.code, last.message

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from ulid import ULID
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
 from providers.errors import InvalidRequest, ProviderFault
 from providers.types import Capability
 from tests.api.conftest import Execute, Restart
@@ -287,6 +288,28 @@ async def test_progress_never_falls_and_ends_at_hundred(
     assert values == sorted(values)
     assert (values[0], values[-1]) == (0, 100)
     assert 50 in values
+
+
+async def test_progress_does_not_fall_when_an_attempt_that_got_far_fails(
+    api: httpx2.AsyncClient, execute: Execute, start_worker: StartWorker
+) -> None:
+    give_up = asyncio.Event()
+
+    async def stumble(call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
+        del call
+        report_progress(0.9)
+        await give_up.wait()
+        raise ProviderFault("late")
+
+    await start_worker(ScriptedAdapter(stumble, answer()))
+    async with websocket(api, f"/{await execute()}/events") as connection:
+        hint = await next_message(connection, "progress_update")
+        give_up.set()
+        rest = [json.loads(message) async for message in connection]
+    values = [message["progress_percent"] for message in (hint, *rest)]
+    assert values[0] == 90
+    assert values == sorted(values)
+    assert "step_retrying" in {message["event_type"] for message in durable(rest)}
 
 
 async def test_progress_inside_a_call_is_a_hint_without_an_id(

@@ -47,7 +47,6 @@ def test_every_audio_type_can_be_detected() -> None:
     assert {media_type for _, media_type in HEADS} == set(AUDIO_TYPES)
 
 
-@pytest.mark.parametrize("head", OTHERS)
 @pytest.mark.parametrize("claim", AUDIO_TYPES)
-def test_a_claim_makes_no_recording(head: bytes, claim: str) -> None:
-    assert media_type_of(head, claim) == "application/octet-stream"
+def test_a_claim_makes_no_recording(claim: str) -> None:
+    assert media_type_of(b"Jane called", claim) == "application/octet-stream"
