@@ -129,7 +129,11 @@ async def _check_at_the_door(
 def _recordings(definition: PipelineDefinition) -> list[str]:
     """Name the keys of the input that a step reads a recording from."""
     made = {step.output_key for step in definition.steps}
-    read = {step.input or _AUDIO_FIELD for step in definition.steps if step.capability in _SPEECH}
+    read = {
+        step.input if isinstance(step.input, str) else _AUDIO_FIELD
+        for step in definition.steps
+        if step.capability in _SPEECH
+    }
     return sorted(read - made)
 
 

@@ -30,10 +30,14 @@ class Mistake:
     Attributes:
         pointer: JSON pointer (RFC 6901) into the document that was checked.
         message: What was expected, in one sentence.
+        line: Where it stands in a YAML text, from 1.
+        column: Likewise.
     """
 
     pointer: str
     message: str
+    line: int | None = None
+    column: int | None = None
 
 
 def pointer_to(path: Iterable[str | int]) -> str:
@@ -41,15 +45,23 @@ def pointer_to(path: Iterable[str | int]) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
-class InvalidInput(PipelineError):
-    """The input does not fit. Lists every mistake."""
-
-    code = "invalid"
-
+class _WithMistakes(PipelineError):
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         """Take all mistakes, at least one."""
         super().__init__("; ".join(mistake.message for mistake in mistakes))
         self.mistakes = tuple(mistakes)
+
+
+class InvalidInput(_WithMistakes):
+    """The input does not fit. Lists every mistake."""
+
+    code = "invalid"
+
+
+class InvalidDefinition(_WithMistakes):
+    """The definition can never run. Lists every mistake."""
+
+    code = "invalid"
 
 
 class ExpressionError(PipelineError):

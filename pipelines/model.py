@@ -4,11 +4,14 @@ The workflow gets the whole definition in its input, so a running execution neve
 is deployed or registered later.
 """
 
-from typing import Annotated, Any, Self
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, PrivateAttr, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
-from providers.types import Capability, Value
+from providers.types import Capability, Money, Value
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """The form of pipeline, step and output names."""
@@ -26,7 +29,13 @@ Version = Annotated[
     ),
 ]
 
+Cel = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+"""An expression in the Common Expression Language over the run's context."""
+
 MAX_STEPS = 200
+
+CodeSetting = Literal["when", "compensate"]
+"""A setting of a step that may be a Python function, in pipelines that are defined in code."""
 
 
 class RetryPolicy(Value):
@@ -53,26 +62,45 @@ class StepDefinition(Value):
     """One step: a capability, where its request comes from, and what may go wrong.
 
     Attributes:
+        name: Unique within the pipeline.
+        capability: What the step asks for.
+        needs: Steps that must have ended before; absent means the step before this one.
         providers: Preference; other providers follow by the registry's rank.
+        fallback: How many candidates may follow the first.
+        retry: How often one candidate is asked.
         timeout: Seconds for one attempt.
-        input: A key of the context; absent takes the request's fields by their names.
+        input: A key of the context, or `{parameter: CEL}`; absent takes the request's fields by
+            their names.
         output: The key under which later steps find the response; default: the step's name.
         params: Fixed fields of the request; `${CEL}` inside strings is interpolated.
         when: CEL over the context; false skips the step.
         optional: Whether the run goes on without this step's output.
+        for_each: CEL that gives a list; the step runs once for each, with `item` and `index`.
+        max_parallel: How many items are worked on at a time.
+        on_item_error: Whether a failed item fails the step, or stands as `{error}` in its output.
+        compensate: A registered compensation that undoes the step when the run can't finish.
+        on_refusal: Whether a model's refusal fails the step or goes on to the next candidate.
+        code: Which settings are Python functions; set by the builder, never written in a document.
     """
 
     name: Name
     capability: Capability
+    needs: tuple[Name, ...] | None = None
     providers: tuple[str, ...] = ()
     fallback: FallbackPolicy = FallbackPolicy()
     retry: RetryPolicy = RetryPolicy()
     timeout: float = Field(default=300, gt=0, le=86400)
-    input: Name | None = None
+    input: Name | dict[Name, Cel] | None = None
     output: Name | None = None
     params: dict[str, Any] = Field(default_factory=dict)
-    when: str | None = None
+    when: Cel | None = None
     optional: bool = False
+    for_each: Cel | None = None
+    max_parallel: int = Field(default=10, ge=1, le=1000)
+    on_item_error: Literal["fail", "collect"] = "fail"
+    compensate: str | None = None
+    on_refusal: Literal["fail", "fallback"] = "fail"
+    code: SkipJsonSchema[tuple[CodeSetting, ...]] = ()
 
     @property
     def output_key(self) -> str:
@@ -84,8 +112,14 @@ class PipelineDefinition(Value):
     """What runs. `name@version` is immutable.
 
     Attributes:
-        timeout: Seconds for the whole run.
+        name: What the pipeline is called.
+        version: Semantic version.
+        description: What it is for.
+        timeout: Seconds for the whole run, without paused time.
+        max_cost_usd: Hard bound of what one run may cost.
+        on_budget_exceeded: What a run does when the tenant's money is used up.
         input_schema: JSON Schema (2020-12) of the run's input.
+        steps: In the order in which they run, unless `needs` says otherwise.
         output: `{name: CEL}`; absent gives every step's output.
     """
 
@@ -93,22 +127,37 @@ class PipelineDefinition(Value):
     version: Version = "1.0.0"
     description: str = Field(default="", max_length=2000)
     timeout: float = Field(default=3600, ge=1, le=2_592_000)
+    max_cost_usd: Annotated[Money, Field(gt=Decimal(0))] | None = None
+    on_budget_exceeded: Literal["fail", "pause"] = "fail"
     input_schema: dict[str, Any] = Field(default_factory=lambda: {"type": "object"})
     steps: tuple[StepDefinition, ...] = Field(min_length=1, max_length=MAX_STEPS)
-    output: dict[Name, str] | None = None
+    output: dict[Name, Cel] | None = None
+
+    _functions: dict[tuple[str, CodeSetting], Callable[..., Any]] = PrivateAttr(
+        default_factory=dict
+    )
 
     @property
     def id(self) -> str:
         """`name@version`."""
         return f"{self.name}@{self.version}"
 
-    @model_validator(mode="after")
-    def _unique(self) -> Self:
-        for what, names in (
-            ("step", [step.name for step in self.steps]),
-            ("output", [step.output_key for step in self.steps]),
-        ):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"{what} names must be unique; used twice: {', '.join(twice)}")
-        return self
+    @property
+    def functions(self) -> dict[tuple[str, CodeSetting], Callable[..., Any]]:
+        """The Python functions of a pipeline that was defined in code, by step and setting."""
+        return self._functions
+
+    def with_functions(
+        self, functions: dict[tuple[str, CodeSetting], Callable[..., Any]]
+    ) -> "PipelineDefinition":
+        """Return the same definition with the functions that its steps name."""
+        copy = self.model_copy()
+        copy._functions = functions  # noqa: SLF001 - our own copy
+        return copy
+
+    def needs_of(self, step: StepDefinition) -> tuple[str, ...]:
+        """Return the steps that come right before a step."""
+        if step.needs is not None:
+            return step.needs
+        place = self.steps.index(step)
+        return (self.steps[place - 1].name,) if place else ()
