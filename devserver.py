@@ -102,8 +102,8 @@ class DevServerDescription(BaseModel):
 @asynccontextmanager
 async def dev_server(
     description: DevServerDescription, *, database: Path | None, log: Path
-) -> AsyncIterator[Client]:
-    """Run the server until the block ends; yields a connected client.
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the server until the block ends; yields its process once it answers.
 
     Raises:
         DevServerError: The binary is not there, or the server does not come up.
@@ -120,7 +120,7 @@ async def dev_server(
         try:
             client = await _connect(description, process, log)
             await _set_retention(client, description)
-            yield client
+            yield process
         finally:
             await stop_process(process, _STOP_TIMEOUT)
 

@@ -10,6 +10,7 @@ import os
 import re
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any, Self
 
 from dotenv import dotenv_values
@@ -18,13 +19,20 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).parent
 
-
-class BudgetPolicy(StrEnum):
-    """What happens when a tenant's money runs out."""
-
-    WARN = "warn"
-    SOFT_BLOCK = "soft_block"
-    HARD_BLOCK = "hard_block"
+# Settings that this version would ignore although something depends on them.
+_REFUSED = {
+    "AI_ARTIFACTS_URL": None,
+    "AI_BUDGET_POLICY": "hard_block",
+    "AI_ENCRYPTION_KEYS": None,
+}
+# Settings that this version ignores, which it says.
+_WITHOUT_EFFECT = (
+    "ACCENT_API_KEY",
+    "ACCENT_BASE_URL",
+    "AI_BUDGET_POLICY",
+    "AI_DEFAULT_MONTHLY_BUDGET_USD",
+    "AI_PIPELINES_PATH",
+)
 
 
 class LogFormat(StrEnum):
@@ -135,6 +143,23 @@ class Settings(BaseSettings):
             raise ValueError("only sqlite+aiosqlite:/// is supported")
         return value
 
+    def prepare_data_dir(self) -> None:
+        """Make the folder for local state.
+
+        Raises:
+            SettingsError: It can't be made, or not be written.
+        """
+        folder = self.ai_data_dir
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise SettingsError(
+                f"AI_DATA_DIR: the folder {folder} can't be written ({error.strerror}). "
+                "Example: AI_DATA_DIR=.perdure"
+            ) from None
+
     @property
     def database_url(self) -> str:
         """The ledger's database."""
@@ -159,9 +184,17 @@ def _refuse_unknown(file: dict[str, str]) -> None:
     """Find misspelt `AI_…` variables; other programs' variables are none of our business."""
     known = [name.upper() for name in Settings.model_fields]
     for name in (*file, *os.environ):
+        value = os.environ.get(name, file.get(name))
+        if name in _REFUSED and _REFUSED[name] in (None, value):
+            raise SettingsError(f"{name}={value if _REFUSED[name] else '…'} is not supported yet.")
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         if name.startswith("AI_") and name not in known and near:
             raise SettingsError(f"{name} is not a setting. Did you mean {near[0]}?")
+
+
+def settings_without_effect() -> list[str]:
+    """Name the settings that are given and that this version ignores."""
+    return [name for name in _WITHOUT_EFFECT if name in {**dotenv_values(".env"), **os.environ}]
 
 
 def _explain(error: ValidationError) -> str:

@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
@@ -16,6 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.call import ProviderActivities
 from activities.heartbeats import MIN_INTERVAL
+from activities.predicates import Functions, PredicateActivities
 from activities.run import RunActivities
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
@@ -25,6 +28,7 @@ from ledger.entries import Ledger
 from observability.logs import configure_logging
 from observability.metrics import get_ai_metrics
 from observability.server import serve_metrics
+from pipelines.catalogue import get_catalogue
 from providers.builtin import build_adapters
 from providers.registry import CapabilityRegistry, install_registry
 from settings import Settings, SettingsError
@@ -59,8 +63,18 @@ def create_worker(
     settings: Settings,
     providers: ProviderActivities,
     runs: RunActivities,
+    functions: Functions | None = None,
 ) -> Worker:
-    """Assemble the Temporal worker."""
+    """Assemble the Temporal worker.
+
+    Args:
+        client: The worker's connection.
+        settings: The task queue is taken from here.
+        providers: The activities that call providers.
+        runs: The activities at the edges of a run.
+        functions: Those of pipelines that were defined in code; may grow while the worker runs.
+    """
+    predicates = PredicateActivities({} if functions is None else functions)
     return Worker(
         client,
         task_queue=settings.ai_task_queue,
@@ -70,6 +84,7 @@ def create_worker(
             runs.admit,
             runs.settle,
             runs.request_cancellation,
+            predicates.evaluate_predicate,
         ],
         workflow_runner=workflow_runner(),
         # A call hears of its cancellation with its next heartbeat.
@@ -78,42 +93,48 @@ def create_worker(
     )
 
 
+@asynccontextmanager
+async def running_worker(
+    client: Client, settings: Settings, registry: CapabilityRegistry, functions: Functions
+) -> AsyncIterator[None]:
+    """Work until the block ends; the registry is closed with it."""
+    engine = create_engine(settings.database_url)
+    downloads = _downloads_folder(settings.ai_data_dir)
+    try:
+        await migrate(engine)
+        ledger, metrics = Ledger(engine), get_ai_metrics()
+        fetcher = Fetcher(
+            allowed_hosts=settings.ai_fetch_allowed_hosts,
+            max_bytes=settings.ai_max_artifact_bytes,
+            folder=downloads,
+        )
+        artifacts = ArtifactStore(
+            engine, settings.ai_data_dir / "artifacts", max_bytes=settings.ai_max_artifact_bytes
+        )
+        providers = ProviderActivities(registry, ledger, artifacts, fetcher, metrics)
+        runs = RunActivities(client, registry, ledger, metrics)
+        async with create_worker(client, settings, providers, runs, functions):
+            yield
+    finally:
+        await registry.close()
+        await engine.dispose()
+        shutil.rmtree(downloads, ignore_errors=True)
+
+
 async def run_worker(settings: Settings) -> None:
     """Work until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     client = await connect()
-    engine = create_engine(settings.database_url)
-    await migrate(engine)
     registry = CapabilityRegistry(build_adapters(settings))
     install_registry(registry)
-    ledger, metrics = Ledger(engine), get_ai_metrics()
-    downloads = _downloads_folder(settings.ai_data_dir)
-    fetcher = Fetcher(
-        allowed_hosts=settings.ai_fetch_allowed_hosts,
-        max_bytes=settings.ai_max_artifact_bytes,
-        folder=downloads,
-    )
-    artifacts = ArtifactStore(
-        engine, settings.ai_data_dir / "artifacts", max_bytes=settings.ai_max_artifact_bytes
-    )
-    worker = create_worker(
-        client,
-        settings,
-        ProviderActivities(registry, ledger, artifacts, fetcher, metrics),
-        RunActivities(client, registry, ledger, metrics),
-    )
-    try:
-        with serve_metrics(settings.ai_metrics_port) as address:
-            async with worker:
-                log.info("worker started", task_queue=settings.ai_task_queue, metrics=address)
-                await stop.wait()
-                log.info("worker stopping")
-    finally:
-        await registry.close()
-        await engine.dispose()
-        shutil.rmtree(downloads, ignore_errors=True)
+    functions = {pipeline.id: pipeline.functions for pipeline in get_catalogue().all()}
+    with serve_metrics(settings.ai_metrics_port) as address:
+        async with running_worker(client, settings, registry, functions):
+            log.info("worker started", task_queue=settings.ai_task_queue, metrics=address)
+            await stop.wait()
+            log.info("worker stopping")
 
 
 def _downloads_folder(data_dir: Path) -> Path:
@@ -130,6 +151,7 @@ def main() -> None:
     """Read the settings and work until told to stop; what is wrong is told in one line."""
     try:
         settings = Settings.load()
+        settings.prepare_data_dir()
         configure_logging(settings.ai_log_format)
         asyncio.run(run_worker(settings))
     except (SettingsError, TemporalUnreachable) as error:

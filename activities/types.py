@@ -8,10 +8,17 @@ from pydantic import Field
 from pipelines.model import PipelineDefinition, StepDefinition
 from providers.types import Money, Usage, Value
 
+MAX_PAYLOAD_BYTES = 1_900_000
+"""Temporal refuses a payload of 2 MiB and more, as an error that would be retried for ever."""
+
 ADMIT = "admit"
 CALL_PROVIDER = "call_provider"
 SETTLE = "settle"
 REQUEST_CANCELLATION = "request_cancellation"
+EVALUATE_PREDICATE = "evaluate_predicate"
+
+FUNCTION_NOT_FOUND = "function_not_found"
+"""Type of the error of a worker that has not the function which a definition names."""
 
 
 class Candidate(Value):
@@ -136,6 +143,26 @@ class CallProviderResult(Value):
     attempt: int
     completed_at: datetime
     output: dict[str, Any]
+
+
+class EvaluatePredicateInput(Value):
+    """Ask the Python function of a step's `when`.
+
+    Attributes:
+        pipeline: `name@version`, under which the worker has the functions.
+        context: The run's input and the outputs so far.
+    """
+
+    pipeline: str
+    step: str
+    context: dict[str, Any]
+
+
+class PredicateAnswer(Value):
+    """What a predicate said; with an error, why it could not."""
+
+    wanted: bool
+    error: ErrorInfo | None = None
 
 
 class SettleInput(Value):

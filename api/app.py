@@ -11,7 +11,7 @@ from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
 from connection import connect
 from events.store import EventStore
-from ledger.database import create_engine, migrate
+from ledger.database import create_engine
 from ledger.idempotency import IdempotencyKeys
 from pipelines.catalogue import Catalogue
 from providers.builtin import build_adapters
@@ -20,13 +20,12 @@ from settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Build the application; clients are made when it starts and closed when it stops."""
+    """Build the application on a migrated database; clients live from its start to its stop."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         client = await connect(lazy=True)
         engine = create_engine(settings.database_url)
-        await migrate(engine)
         registry = CapabilityRegistry(build_adapters(settings))
         install_registry(registry)
         app.state.services = services = Services(

@@ -1,12 +1,16 @@
 """Reads JSON bodies: bounded in size and depth, with every mistake as a problem."""
 
 import json
+import math
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from api.problems import Problem, from_validation
+from pipelines.errors import Mistake, pointer_to
+from pipelines.inputs import named
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
@@ -28,7 +32,7 @@ async def read_body(request: Request, model: type[_Model]) -> _Model:
     try:
         return model.model_validate(parse_json(await _read(request)))
     except ValidationError as error:
-        raise from_validation(error) from None
+        raise from_validation(error, model) from None
 
 
 def parse_json(text: bytes) -> Any:
@@ -38,20 +42,44 @@ def parse_json(text: bytes) -> Any:
         Problem: 400 malformed.
     """
     try:
-        value = json.loads(text)
-        canonical_json(value)
+        value = json.loads(
+            text, parse_constant=_no_constant, parse_float=_float, parse_int=_integer
+        )
     except RecursionError:
         raise _too_deep() from None
-    except ValueError as error:
-        detail = error.msg if isinstance(error, json.JSONDecodeError) else "not a JSON value"
-        where = (
-            f" at line {error.lineno}, column {error.colno}"
-            if isinstance(error, json.JSONDecodeError)
-            else ""
+    except UnicodeDecodeError:
+        raise Problem(400, "malformed", "The body is not text in UTF-8.") from None
+    except json.JSONDecodeError as error:
+        detail = (
+            f"The body is not valid JSON from line {error.lineno}, column {error.colno} on: "
+            f"{error.msg.removesuffix(' at')}."
         )
-        raise Problem(400, "malformed", f"The body is not valid JSON: {detail}{where}.") from None
+        raise Problem(400, "malformed", detail) from None
     _check(value)
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """Stands for a number that can't be kept, until the place where it stands is known."""
+
+    reason: str
+
+
+def _no_constant(name: str) -> _Unreadable:
+    return _Unreadable(f"is {name}, which is not a JSON value")
+
+
+def _float(text: str) -> float | _Unreadable:
+    number = float(text)
+    return number if math.isfinite(number) else _Unreadable("is too large a number")
+
+
+def _integer(text: str) -> int | _Unreadable:
+    try:
+        return int(text)
+    except ValueError:  # Python reads no more than 4,300 digits.
+        return _Unreadable("is a number of too many digits")
 
 
 def canonical_json(value: Any) -> bytes:
@@ -75,18 +103,38 @@ async def _read(request: Request) -> bytes:
 
 
 def _check(value: Any) -> None:
-    stack = [(value, 1)]
+    stack: list[tuple[Any, tuple[str | int, ...]]] = [(value, ())]
     while stack:
-        item, depth = stack.pop()
-        if depth > MAX_DEPTH:
+        item, path = stack.pop()
+        if len(path) >= MAX_DEPTH:
             raise _too_deep()
         if isinstance(item, dict):
-            stack += [(child, depth + 1) for pair in item.items() for child in pair]
+            for key, child in item.items():
+                _check_text(key, path, "A key of ")
+                stack.append((child, (*path, key)))
         elif isinstance(item, list):
-            stack += [(child, depth + 1) for child in item]
-        elif isinstance(item, str) and "\0" in item:
-            # CEL and PostgreSQL end a text there.
-            raise Problem(400, "malformed", "A text must not contain the character U+0000.")
+            stack += [(child, (*path, place)) for place, child in enumerate(item)]
+        elif isinstance(item, str):
+            _check_text(item, path)
+        elif isinstance(item, _Unreadable):
+            raise _malformed(path, item.reason)
+
+
+def _check_text(text: str, path: tuple[str | int, ...], what: str = "") -> None:
+    if "\0" in text:
+        # CEL and PostgreSQL end a text there.
+        raise _malformed(path, "must not contain the character U+0000", what)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        reason = "holds half of a surrogate pair (U+D800 to U+DFFF), which is not a character"
+        raise _malformed(path, reason, what) from None
+
+
+def _malformed(path: tuple[str | int, ...], reason: str, what: str = "") -> Problem:
+    whole = "the body" if what else "The body"
+    message = f"{what}{named(path, whole)} {reason}."
+    return Problem(400, "malformed", message, mistakes=[Mistake(pointer_to(path), message)])
 
 
 def _too_deep() -> Problem:

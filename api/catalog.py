@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from api.context import ServicesOf
 from api.schemas import (
     PREFIX,
+    PROBLEMS,
     CapabilityList,
     CapabilitySummary,
     PipelineList,
@@ -15,7 +16,7 @@ from api.schemas import (
 from api.starting import estimate
 from providers.types import REQUESTS, RESPONSES, Capability
 
-router = APIRouter(prefix=PREFIX, tags=["catalog"])
+router = APIRouter(prefix=PREFIX, tags=["catalog"], responses=PROBLEMS)
 
 
 @router.get("", include_in_schema=False)

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Header
 from fastapi.requests import HTTPConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionDescription
@@ -23,7 +23,8 @@ from workflows.types import WORKFLOW_TYPE
 
 _EXECUTION_ID = re.compile(r"exec-[0-9a-hjkmnp-tv-z]{26}")
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_DEFAULT_TENANT = "default"
+TENANT_HEADER = "X-Tenant-ID"
+DEFAULT_TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +60,22 @@ def get_services(connection: HTTPConnection) -> Services:
     return services
 
 
-def get_tenant(connection: HTTPConnection) -> str:
+def get_tenant(
+    x_tenant_id: Annotated[str, Header(alias=TENANT_HEADER)] = DEFAULT_TENANT,
+) -> str:
     """Return who is asking; with authentication off, whoever they say they are.
 
     Raises:
         Problem: 400 when the name does not have the form.
     """
-    tenant = connection.headers.get("X-Tenant-ID", _DEFAULT_TENANT)
-    if not _TENANT.fullmatch(tenant):
+    if not _TENANT.fullmatch(x_tenant_id):
         raise Problem(
             400,
             "malformed",
-            "X-Tenant-ID takes 1 to 64 letters, digits, '.', '_' or '-', "
+            f"{TENANT_HEADER} takes 1 to 64 letters, digits, '.', '_' or '-', "
             "beginning with a letter or digit.",
         )
-    return tenant
+    return x_tenant_id
 
 
 ServicesOf = Annotated[Services, Depends(get_services)]

@@ -14,6 +14,7 @@ from api.context import ExecutionOf, Services, ServicesOf, Tenant
 from api.problems import Problem
 from api.schemas import (
     PREFIX,
+    PROBLEMS,
     CancelAnswer,
     ExecuteAnswer,
     ExecuteRequest,
@@ -24,19 +25,26 @@ from api.schemas import (
 )
 from api.starting import start_execution
 from events.projection import Projection
+from events.store import StoreClosed
 from workflows.types import RunStatus
 
 MAX_WAIT = 60  # s
 _POLL_AFTER = "1"  # s
 _MAX_KEY = 255
 
-router = APIRouter(prefix=PREFIX, tags=["executions"])
+router = APIRouter(prefix=PREFIX, tags=["executions"], responses=PROBLEMS)
 
 
 @router.post(
     "/execute",
     status_code=202,
     response_model=ExecuteAnswer,
+    responses={
+        200: {
+            "model": ExecuteAnswer | ResultAnswer,
+            "description": "A replay, or the result that was waited for.",
+        }
+    },
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -48,8 +56,8 @@ async def execute(
     request: Request,
     services: ServicesOf,
     tenant: Tenant,
-    idempotency_key: Annotated[str | None, Header()] = None,
-    prefer: Annotated[str | None, Header()] = None,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
+    prefer: Annotated[str | None, Header(alias="Prefer")] = None,
 ) -> ExecuteAnswer | Response:
     """Start a pipeline; with `Prefer: wait=N` answer with the result if it ends in time."""
     if idempotency_key is not None and not 0 < len(idempotency_key) <= _MAX_KEY:
@@ -76,7 +84,11 @@ async def get_status(execution: ExecutionOf, services: ServicesOf) -> StatusAnsw
     return StatusAnswer(**dict(status), links=links_of(execution.id))
 
 
-@router.get("/{execution_id}/result", response_model=ResultAnswer)
+@router.get(
+    "/{execution_id}/result",
+    response_model=ResultAnswer,
+    responses={202: {"model": RunningAnswer, "description": "There is no result yet."}},
+)
 async def get_result(
     execution: ExecutionOf,
     services: ServicesOf,
@@ -127,7 +139,7 @@ def _preferred_wait(prefer: str | None) -> float | None:
 async def _wait_for_end(services: Services, execution_id: str, wait: float) -> Projection:
     """Return the folded run, once it has ended or the time is up."""
     if wait:
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, StoreClosed):
             async with (
                 asyncio.timeout(min(wait, MAX_WAIT)),
                 aclosing(services.events.subscribe(execution_id)) as events,
@@ -140,7 +152,6 @@ async def _wait_for_end(services: Services, execution_id: str, wait: float) -> P
 
 def _result(execution_id: str, projection: Projection) -> ResultAnswer:
     status = projection.status
-    ended = status.completed_at or status.created_at
     return ResultAnswer(
         execution_id=execution_id,
         success=status.status == RunStatus.COMPLETED,
@@ -148,7 +159,7 @@ def _result(execution_id: str, projection: Projection) -> ResultAnswer:
         output=projection.output,
         total_cost_usd=status.total_cost_usd,
         known_cost_usd=status.known_cost_usd,
-        total_duration_ms=max(0, round((ended - status.created_at).total_seconds() * 1000)),
+        total_duration_ms=status.total_duration_ms,
         steps=status.steps,
         compensations=[],
         error=status.error,

@@ -3,20 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from sqlalchemy import text
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
 from api.context import Services, ServicesOf
-from api.schemas import PREFIX, ComponentHealth, Health
+from api.schemas import PREFIX, PROBLEMS, ComponentHealth, Health
 from observability.metrics import CONTENT_TYPE, render_metrics
 
 _TIMEOUT = 2.0  # s for each component
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses=PROBLEMS)
+_UNWELL: dict[int | str, dict[str, Any]] = {503: {"model": Health}}
 
 
 @router.get("/livez")
@@ -25,8 +28,8 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
-@router.get(f"{PREFIX}/health")
+@router.get("/readyz", responses=_UNWELL)
+@router.get(f"{PREFIX}/health", responses=_UNWELL)
 async def health(services: ServicesOf, response: Response) -> Health:
     """Tell whether everything that a run needs answers; `503` when something does not."""
     names = list(_CHECKS)
@@ -38,7 +41,7 @@ async def health(services: ServicesOf, response: Response) -> Health:
     return Health(status="ok" if well else "unavailable", components=components)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics() -> Response:
     """Return the metrics in Prometheus' text format."""
     return Response(render_metrics(), media_type=CONTENT_TYPE)

@@ -8,18 +8,20 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import ValidationError
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.schemas import FORMS, PROBLEM_TYPE, ProblemBody
 from artifacts.errors import ArtifactError, ArtifactNotFound, ArtifactTooLarge
 from connection import TemporalUnreachable
 from events.store import ExecutionNotFound, UnknownEventId
 from ledger.idempotency import IdempotencyKeyReused
 from pipelines.errors import InvalidInput, Mistake, PipelineNotFound, pointer_to
+from pipelines.inputs import MOST_MISTAKES, named, unknown_key
 
-MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "2"  # s
 
 _AWAY = (
@@ -28,6 +30,36 @@ _AWAY = (
     RPCStatusCode.RESOURCE_EXHAUSTED,
     RPCStatusCode.CANCELLED,
 )
+_RULES = {
+    "missing": "is required",
+    "model_type": "must be a JSON object",
+    "dict_type": "must be an object",
+    "list_type": "must be an array",
+    "string_type": "must be a string",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "may have at most {max_length} characters",
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "may have at most {max_length} entries",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "is too large a number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "decimal_type": "must be a decimal number",
+    "decimal_parsing": "must be a decimal number",
+    "finite_number": "must be a finite number",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "may be at most {le:g}",
+    "enum": "must be one of {expected}",
+    "literal_error": "must be one of {expected}",
+    "value_error": "{error}",
+}
+"""What a type of pydantic's errors asks for, as the rest of a sentence; {} is of its context."""
 _CODES = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 log = structlog.get_logger(__name__)
@@ -68,7 +100,7 @@ class Problem(Exception):
                 for mistake in self.mistakes
             ]
         return JSONResponse(
-            body, status_code=self.status, media_type=MEDIA_TYPE, headers=self.headers
+            body, status_code=self.status, media_type=PROBLEM_TYPE, headers=self.headers
         )
 
 
@@ -83,27 +115,38 @@ def invalid(mistakes: Sequence[Mistake]) -> Problem:
     return Problem(422, "invalid", detail, mistakes=mistakes)
 
 
-def from_validation(error: ValidationError) -> Problem:
+def from_validation(error: ValidationError, model: type[BaseModel]) -> Problem:
     """Return the answer for a body that does not have the form; never echoes values."""
     mistakes = []
-    for problem in error.errors(include_input=False, include_url=False):
+    for problem in error.errors(include_input=False, include_url=False)[:MOST_MISTAKES]:
         # pydantic adds this to the path of a key that does not have the form.
         path = [part for part in problem["loc"] if part != "[key]"]
-        where = ".".join(map(str, path)) or "body"
-        mistakes.append(Mistake(pointer_to(path), f"{where}: {_reason(problem['msg'])}"))
+        if problem["type"] == "extra_forbidden" and len(path) == 1:
+            message = unknown_key(str(path[0]), model.model_fields)
+        else:
+            name = named(path, "The body")
+            key = "The key " if len(path) < len(problem["loc"]) else ""
+            message = f"{key}{name} {_rule(problem['type'], problem.get('ctx', {}))}."
+        mistakes.append(Mistake(pointer_to(path), message))
     return invalid(mistakes)
 
 
 def _from_parameters(error: RequestValidationError) -> Problem:
     """Return the answer for a query or a header that does not have the form."""
     detail = " ".join(
-        f"{problem['loc'][-1]}: {_reason(problem['msg'])}" for problem in error.errors()
+        f"{named(problem['loc'][1:], 'The request')} "
+        f"{_rule(problem['type'], problem.get('ctx', {}))}."
+        for problem in error.errors()
     )
     return Problem(422, "invalid", detail)
 
 
-def _reason(message: str) -> str:
-    return f"{message.removeprefix('Value error, ')}."
+def _rule(kind: str, context: dict[str, Any]) -> str:
+    if context.get("pattern") in FORMS:
+        return f"takes {FORMS[context['pattern']]}"
+    if context.get("min_length") == 1:
+        return "must not be empty"
+    return _RULES.get(kind, "does not have the right form").format(**context)
 
 
 def to_problem(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - a table
@@ -155,11 +198,15 @@ def install(app: FastAPI) -> None:
     async def answer(_request: Request, error: Exception) -> Response:
         return to_problem(error).response()
 
-    async def answer_http(_request: Request, error: Exception) -> Response:
+    async def answer_http(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status == HTTPStatus.NOT_FOUND:
             return not_found().response()
         code = _CODES.get(status, "error")
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = _methods_at(request)
+            detail = f"There is no {request.method} here, only {allowed}."
+            return Problem(status, code, detail, headers={"Allow": allowed}).response()
         headers = dict(error.headers or {}) if isinstance(error, HTTPException) else None
         return Problem(status, code, f"{HTTPStatus(status).phrase}.", headers=headers).response()
 
@@ -183,3 +230,31 @@ def install(app: FastAPI) -> None:
         handlers[kind] = answer
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+    app.openapi = lambda: _description(app)  # type: ignore[method-assign] # as FastAPI's manual does
+
+
+def _methods_at(request: Request) -> str:
+    """List the methods of the request's path; the framework names those of one route only."""
+    path = request.scope["path"]
+    routes = [
+        route
+        for route in iter_route_contexts(request.app.routes)
+        if route.methods and route.path_regex.match(path)
+    ]
+    # A path with a fixed name also has the form of one with an execution's id: the first counts.
+    methods = {
+        method
+        for route in routes
+        if route.path_format == routes[0].path_format
+        for method in route.methods or ()
+    }
+    return ", ".join(sorted(methods))
+
+
+def _description(app: FastAPI) -> dict[str, Any]:
+    """Describe the API, with the one schema of all problems (see `schemas.PROBLEMS`)."""
+    description = FastAPI.openapi(app)
+    schema = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = description["components"]["schemas"]
+    schemas |= schema.pop("$defs") | {"ProblemBody": schema}
+    return description

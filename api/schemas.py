@@ -4,20 +4,61 @@ import json
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from activities.types import ErrorInfo
 from providers.types import Capability, CostUnit, Money, QualityTier
 from workflows.types import ExecutionStatus, RunStatus, StepStatus
 
 PREFIX = "/api/v1/ai/pipelines"
+PROBLEM_TYPE = "application/problem+json"
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem (RFC 9457).",
+        "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
+    }
+}
+"""What every router answers beside its own; `problems` adds the schema to the description."""
 
-TagKey = Annotated[str, StringConstraints(pattern=r"^[^:]{1,64}$")]
-TagValue = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+# Temporal's own query on SQLite ends in an error for a quotation mark and for U+0000, and finds no
+# backslash (server 1.32, tried 2026-11-24).
+_KEY = r'[^:"\\\x00-\x1f\x7f-\x9f]{1,64}'
+_VALUE = r'[^"\\\x00-\x1f\x7f-\x9f]{1,128}'
+TAG_KEY = f"^{_KEY}$"
+TAG_VALUE = f"^{_VALUE}$"
+TAG = f"^{_KEY}:{_VALUE}$"
+"""How a list is asked for a tag: key, colon, value."""
+NAME = r"^[a-z][a-z0-9_]{0,63}$"
+FORMS = {
+    TAG_KEY: "1 to 64 characters, without ':', '\"', '\\' and control characters",
+    TAG_VALUE: "1 to 128 characters, without '\"', '\\' and control characters",
+    TAG: "a tag as key:value, without '\"', '\\' and control characters",
+    NAME: "a letter and up to 63 letters, digits or '_', all in lower case",
+}
+"""What a pattern takes, in words."""
+
+TagKey = Annotated[str, StringConstraints(pattern=TAG_KEY)]
+TagValue = Annotated[str, StringConstraints(pattern=TAG_VALUE)]
 MAX_TAGS = 20
 # Temporal keeps a run's tags as one search attribute, of at most 2 KiB of JSON
 # (limit.searchAttributesSizeOfValue, the default of server 1.32, as its error says).
 _MAX_TAGS_BYTES = 2048
+
+
+def _whole_milliseconds(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+Moment = Annotated[datetime, AfterValidator(_whole_milliseconds)]
+"""A time in an answer."""
 
 
 class Body(BaseModel):
@@ -27,20 +68,30 @@ class Body(BaseModel):
 
 
 class ExecuteRequest(Body):
-    """What to run, on what."""
+    """What to run, on what; null is the same as absent."""
 
     pipeline_name: str
     pipeline_version: str | None = None
     input_data: dict[str, Any]
     tags: dict[TagKey, TagValue] = Field(default_factory=dict, max_length=MAX_TAGS)
     max_cost_usd: Money | None = None
-    priority: int = Field(default=3, ge=1, le=5)
+    priority: int = Field(default=3, ge=1, le=5, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, body: Any) -> Any:
+        if not isinstance(body, dict):
+            return body
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {
+            name: value for name, value in body.items() if value is not None or name not in optional
+        }
 
     @field_validator("tags")
     @classmethod
     def _fit_together(cls, tags: dict[str, str]) -> dict[str, str]:
         if len(json.dumps([f"{key}:{value}" for key, value in tags.items()])) > _MAX_TAGS_BYTES:
-            raise ValueError(f"Tags may have at most {_MAX_TAGS_BYTES} bytes together")
+            raise ValueError(f"may have at most {_MAX_TAGS_BYTES} bytes together")
         return tags
 
 
@@ -67,7 +118,7 @@ class ExecuteAnswer(Body):
     pipeline_name: str
     pipeline_version: str
     estimated_cost_usd: Money | None
-    created_at: datetime
+    created_at: Moment
     links: Links
 
 
@@ -116,8 +167,8 @@ class ExecutionSummary(Body):
     status: RunStatus
     pipeline_name: str
     pipeline_version: str
-    created_at: datetime
-    completed_at: datetime | None
+    created_at: Moment
+    completed_at: Moment | None
     tags: dict[str, str]
     links: Links
 
@@ -161,7 +212,7 @@ class ProviderSummary(Body):
     price: Money | None
     available: bool
     reason: str | None
-    cooldown_until: datetime | None
+    cooldown_until: Moment | None
     caveat: str | None
 
 
@@ -209,3 +260,21 @@ class Health(Body):
 
     status: str
     components: dict[str, ComponentHealth]
+
+
+class ProblemMistake(Body):
+    """One thing that is wrong."""
+
+    pointer: str = Field(description="JSON pointer into the body.")
+    message: str
+
+
+class ProblemBody(BaseModel):
+    """Why there is no other answer (RFC 9457); some codes have more fields."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="Stable: what a program may branch on.")
+    detail: str = Field(description="One sentence or more for people.")
+    errors: list[ProblemMistake] | None = None

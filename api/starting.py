@@ -5,10 +5,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from ulid import ULID
-
 from api.bodies import canonical_json
 from api.context import Services
 from api.problems import invalid
@@ -21,8 +17,8 @@ from pipelines.inputs import check_input
 from pipelines.model import PipelineDefinition
 from providers.registry import CapabilityRegistry
 from providers.types import Capability, CostUnit
-from workflows.search_attributes import search_attributes
-from workflows.types import WORKFLOW_TYPE, PipelineInput, RunStatus
+from workflows.start import new_execution_id, start_run
+from workflows.types import PipelineInput, RunStatus
 
 _SPEECH = (Capability.TRANSCRIPTION, Capability.TRANSCRIPTION_DIARIZATION)
 _AUDIO_FIELD = "audio_url"
@@ -47,7 +43,7 @@ async def start_execution(
             return ExecuteAnswer.model_validate(earlier.answer), True
     definition = services.catalogue.get(request.pipeline_name, request.pipeline_version)
     await _check_at_the_door(services, tenant, definition, request)
-    execution_id = f"exec-{str(ULID()).lower()}"
+    execution_id = new_execution_id()
     if key is not None:
         claim = await services.idempotency.claim(tenant, key, body, execution_id)
         execution_id = claim.execution_id
@@ -60,7 +56,18 @@ async def start_execution(
         created_at=datetime.now(UTC),
         links=links_of(execution_id),
     )
-    await _start_workflow(services, tenant, definition, request, execution_id)
+    await start_run(
+        await services.temporal(),
+        PipelineInput(
+            tenant_id=tenant,
+            definition=definition,
+            input_data=request.input_data,
+            tags=request.tags,
+        ),
+        execution_id=execution_id,
+        task_queue=services.task_queue,
+        priority=request.priority,
+    )
     if key is None:
         return answer, False
     if await services.idempotency.confirm(tenant, key, answer.model_dump(mode="json")):
@@ -77,37 +84,6 @@ def estimate(definition: PipelineDefinition, registry: CapabilityRegistry) -> De
         if chain and chain[0].cost_unit != CostUnit.FREE:
             return None
     return total
-
-
-async def _start_workflow(
-    services: Services,
-    tenant: str,
-    definition: PipelineDefinition,
-    request: ExecuteRequest,
-    execution_id: str,
-) -> None:
-    run = PipelineInput(
-        tenant_id=tenant,
-        definition=definition,
-        input_data=request.input_data,
-        tags=request.tags,
-    )
-    client = await services.temporal()
-    try:
-        await client.start_workflow(
-            WORKFLOW_TYPE,
-            run,
-            id=execution_id,
-            task_queue=services.task_queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=search_attributes(run),
-            static_summary=definition.id,
-            priority=Priority(priority_key=request.priority, fairness_key=tenant),
-        )
-    except WorkflowAlreadyStartedError:
-        # The same key was tried before, and that run has ended already: it is the one we want.
-        return
 
 
 async def _check_at_the_door(

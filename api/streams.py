@@ -8,17 +8,27 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
 
-from api.context import ExecutionOf, Services, ServicesOf, get_execution, get_services, get_tenant
+from api.context import (
+    DEFAULT_TENANT,
+    TENANT_HEADER,
+    ExecutionOf,
+    Services,
+    ServicesOf,
+    get_execution,
+    get_services,
+    get_tenant,
+)
 from api.problems import to_problem
-from api.schemas import PREFIX, Body
-from events.store import UnknownEventId
+from api.schemas import PREFIX, PROBLEMS, Body
+from events.store import StoreClosed, UnknownEventId
 from events.types import PipelineEvent
 
 _KEEP_ALIVE = 15.0  # s without an event after which a comment keeps proxies from hanging up
 _SEND_TIMEOUT = 10.0  # s in which a client must take a message
 _CLOSE_SLOW = 4008
+_CLOSE_RESTART = 1012
 
-router = APIRouter(prefix=PREFIX, tags=["events"])
+router = APIRouter(prefix=PREFIX, tags=["events"], responses=PROBLEMS)
 
 
 class EventPage(Body):
@@ -28,16 +38,22 @@ class EventPage(Body):
     next_after: str | None
 
 
-@router.get("/{execution_id}/events", response_model=None)
+@router.get(
+    "/{execution_id}/events",
+    response_model=None,
+    responses={
+        200: {"model": EventPage, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    },
+)
 async def get_events(
     execution: ExecutionOf,
     services: ServicesOf,
-    accept: Annotated[str, Header()] = "*/*",
-    last_event_id: Annotated[str | None, Header()] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
     after: Annotated[str | None, Query()] = None,
 ) -> Response:
     """Stream as SSE; a client that takes JSON only gets a page of what there is."""
-    resume = last_event_id or after
+    resume = last_event_id or after or None
     if "application/json" in accept and "text/event-stream" not in accept and "*/*" not in accept:
         page = await _page(services, execution.id, resume)
         return Response(page.model_dump_json(), media_type="application/json")
@@ -53,8 +69,10 @@ async def get_events(
 async def follow(websocket: WebSocket, execution_id: str, after: str | None = None) -> None:
     """Send one JSON message an event; close with 1000 after the last."""
     services = get_services(websocket)
+    after = after or None
     try:
-        execution = await get_execution(execution_id, services, get_tenant(websocket))
+        tenant = get_tenant(websocket.headers.get(TENANT_HEADER, DEFAULT_TENANT))
+        execution = await get_execution(execution_id, services, tenant)
         await _check_resume(services, execution.id, after)
     except Exception as error:  # noqa: BLE001 - every error is answered at the handshake
         await websocket.send_denial_response(to_problem(error).response())
@@ -100,6 +118,9 @@ async def _send(websocket: WebSocket, events: AsyncGenerator[PipelineEvent]) -> 
         with suppress(TimeoutError, WebSocketDisconnect):
             async with asyncio.timeout(_SEND_TIMEOUT):
                 await websocket.close(_CLOSE_SLOW, "the client is too slow")
+    except StoreClosed:
+        with suppress(WebSocketDisconnect):
+            await websocket.close(_CLOSE_RESTART, "resume elsewhere")
     except WebSocketDisconnect:
         return
     else:
@@ -127,6 +148,8 @@ async def _sse(events: AsyncGenerator[PipelineEvent]) -> AsyncIterator[str]:
                 if event is None:
                     return
                 yield _frame(event)
+        except StoreClosed:
+            return
         finally:
             if pending is not None:
                 pending.cancel()

@@ -23,6 +23,8 @@ _MAX_REDIRECTS = 5
 _TIMEOUT = httpx2.Timeout(30, connect=10)  # s; `read` is between two chunks
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+_UNICAST = ipaddress.ip_network("2000::/3")  # all that IANA has given out, RFC 4291, 2.4
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")  # RFC 6890
 
 
 class Fetcher:
@@ -153,11 +155,18 @@ def _join(url: str, location: str) -> str:
 
 
 def _refuse_private(host: str, address: str) -> None:
-    if not all(part.is_global and not part.is_multicast for part in _reached(address)):
+    if not all(_is_public(part) for part in _reached(address)):
         raise FetchRefused(
             f"'{host}' is not a public address. "
             "An operator can allow a host by AI_FETCH_ALLOWED_HOSTS."
         )
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        # What `is_global` says of the rest depends on Python's patch release.
+        return address.is_global and (address in _UNICAST or address in _NAT64)
+    return address.is_global and not address.is_multicast and address not in _PROTOCOLS
 
 
 def _reached(address: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:

@@ -33,15 +33,25 @@ def dev(
 async def _dev(
     settings: Settings, api_port: int, temporal_port: int | None, ui_port: int | None
 ) -> None:
-    stop = asyncio.Event()
+    task, stopping = asyncio.current_task(), asyncio.Event()
+
+    def stop() -> None:
+        if task is not None and not stopping.is_set():
+            stopping.set()
+            click.echo("Stopping …", err=True)
+            task.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     click.echo("Starting Temporal, a worker and the API …", err=True)
     running = stack(settings, api_port=api_port, temporal_port=temporal_port, ui_port=ui_port)
-    async with running as addresses:
-        _tell(addresses, settings.ai_data_dir)
-        await stop.wait()
-        click.echo("Stopping …", err=True)
+    try:
+        async with running as addresses:
+            _tell(addresses, settings.ai_data_dir)
+            await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
 
 
 def _tell(addresses: Addresses, folder: Path) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 from cli.client import Api
 from cli.ending import exit_code_of, print_result
 from cli.errors import EXIT_INTERRUPTED
-from cli.figures import ABSENT, clean, epoch, money, seconds, total
+from cli.figures import clean, epoch, money, seconds, total
 from cli.follow import follow
 from cli.options import execution_argument, json_option, talks_to_api
 from cli.output import print_json, show, stdout_width
@@ -143,7 +143,6 @@ def _executions_table(executions: list[Any]) -> Table:
     table.add_column("ID", no_wrap=True, min_width=31)
     for name in ("PIPELINE", "STATUS", "AGE"):
         table.add_column(name, no_wrap=True)
-    table.add_column("COST", no_wrap=True, justify="right")
     for body in executions:
         run = Run.from_api(body)
         mark, style = look(run.status)
@@ -152,16 +151,8 @@ def _executions_table(executions: list[Any]) -> Table:
             Text(clean(run.title)),
             Text(f"{mark} {clean(run.status)}", style),
             Text(_age(body.get("created_at"))),
-            Text(_cost(run, body)),
         )
     return table
-
-
-def _cost(run: Run, body: Mapping[str, Any]) -> str:
-    if run.cost is not None:
-        return money(run.cost)
-    known = body.get("known_cost_usd")
-    return f"≥{money(known)}" if run.over and known is not None else ABSENT
 
 
 def _age(timestamp: object) -> str:

@@ -4,7 +4,6 @@ The live display is redrawn ten times a second in place, by the loop that reads 
 wiped when the run ends: the result that is printed then carries the same table.
 """
 
-import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import IO, Any, Protocol, Self
@@ -237,8 +236,3 @@ def _bar(run: Run, width: int, now: float) -> Text:
 def screen_for(stream: IO[str]) -> Screen:
     """Return the live display where it can be drawn, lines elsewhere."""
     return LiveScreen(stream) if moves(stream) else Lines(stream)
-
-
-def stderr_screen() -> Screen:
-    """Return the screen for progress that is not the command's own output."""
-    return screen_for(sys.stderr)

@@ -1,11 +1,12 @@
 """`perdure api` and `perdure worker`: one process each."""
 
 import ipaddress
+import os
 import socket
 
 import click
 
-from cli.configured import settings_or_exit
+from cli.configured import prepare_or_exit, settings_or_exit
 from cli.errors import UsageMistakeError
 
 
@@ -14,9 +15,7 @@ from cli.errors import UsageMistakeError
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
 def api(host: str, port: int) -> None:
     """Serve the REST, SSE and WebSocket API."""
-    import uvicorn  # noqa: PLC0415 - `--help` does not need it
-
-    from api.app import create_app  # noqa: PLC0415
+    from api.server import create_server  # noqa: PLC0415 - `--help` does not need it
     from observability.logs import configure_logging  # noqa: PLC0415
 
     settings = settings_or_exit()
@@ -25,17 +24,10 @@ def api(host: str, port: int) -> None:
             f"With AI_AUTH=off the API listens on loopback addresses only, not on {host}. "
             "Use --host 127.0.0.1."
         )
+    prepare_or_exit(settings)
     listener = _listen(host, port)
     configure_logging(settings.ai_log_format)
-    config = uvicorn.Config(
-        create_app(settings),
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=2,
-        ws="websockets-sansio",
-        ws_max_size=1 << 16,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    create_server(settings).run(sockets=[listener])
 
 
 @click.command()
@@ -62,6 +54,6 @@ def _listen(host: str, port: int) -> socket.socket:
         )
     except OSError as error:
         raise UsageMistakeError(
-            f"Port {port} on {host} can't be used ({error.strerror}): "
+            f"Port {port} on {host} can't be used ({os.strerror(error.errno or 0)}): "
             "stop what uses it, or choose another with --port."
         ) from None

@@ -1,6 +1,6 @@
 """The embedded stack: Temporal's development server, a worker and the API, as one block.
 
-The worker and the API are processes of their own, as in production. One that ends by itself is
+The worker and the API are processes of their own, as in production. Whatever ends by itself is
 started again: what it was doing goes on, which is the point of it all.
 """
 
@@ -9,17 +9,17 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import click
 import httpx2
 
 from api.schemas import PREFIX
-from cli.errors import UsageMistakeError
+from cli.errors import EXIT_USAGE, UsageMistakeError
 from devserver import (
     DevServerDescription,
     DevServerError,
@@ -76,19 +76,12 @@ async def stack(
         }
     )
     folder = settings.ai_data_dir
-    folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         async with AsyncExitStack() as running:
-            try:
-                await running.enter_async_context(
-                    dev_server(
-                        description,
-                        database=folder / "temporal.db",
-                        log=folder / "temporal.log",
-                    )
-                )
-            except DevServerError as error:
-                raise UsageMistakeError(str(error)) from None
+            answers = asyncio.Event()
+            temporal = asyncio.create_task(_keep_temporal(description, folder, answers))
+            running.push_async_callback(_stop, [temporal])
+            await _first(answers.wait(), temporal)
             environment = _environment(folder, description)
             output = running.enter_context(log.open("ab")) if log else None
             api = ["api", "--host", _HOST, "--port", str(api_port)]
@@ -104,6 +97,9 @@ async def stack(
 
 def _check_ports(ports: dict[str, int]) -> None:
     for option, port in ports.items():
+        same = [other for other in ports if ports[other] == port and other != option]
+        if same:
+            raise UsageMistakeError(f"{option} and {same[0]} are both {port}: choose two ports.")
         if not is_free(_HOST, port):
             raise UsageMistakeError(
                 f"Port {port} is taken: stop what uses it, or choose another with {option}."
@@ -137,6 +133,35 @@ def _environment(folder: Path, description: DevServerDescription) -> dict[str, s
     }
 
 
+async def _first(ready: Coroutine[Any, Any, Any], running: asyncio.Task[None]) -> None:
+    """Wait until something is ready, or what should make it so has failed."""
+    waiting = asyncio.create_task(ready)
+    try:
+        await asyncio.wait([waiting, running], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+    if running.done():
+        running.result()
+
+
+async def _keep_temporal(
+    description: DevServerDescription, folder: Path, answers: asyncio.Event
+) -> None:
+    """Run Temporal, again when it ends, until cancelled."""
+    while True:
+        server = dev_server(
+            description, database=folder / "temporal.db", log=folder / "temporal.log"
+        )
+        try:
+            async with server as process:
+                answers.set()
+                code = await process.wait()
+        except DevServerError as error:
+            raise UsageMistakeError(str(error)) from None
+        click.echo(f"Temporal ended ({code}), starting it again", err=True)
+        await asyncio.sleep(_RESTART_DELAY)
+
+
 async def _keep_running(
     arguments: list[str], environment: dict[str, str], output: IO[bytes] | None
 ) -> None:
@@ -157,6 +182,8 @@ async def _keep_running(
             code = await process.wait()
         finally:
             await stop_process(process, _STOP_TIMEOUT)
+        if code == EXIT_USAGE:
+            raise UsageMistakeError(f"The {arguments[0]} process can't start; it says why above.")
         click.echo(f"the {arguments[0]} process ended ({code}), starting it again", err=True)
         await asyncio.sleep(_RESTART_DELAY)
 

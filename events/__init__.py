@@ -5,6 +5,7 @@ workflows by their public types only; never asks a worker. To add an event: a me
 its place in `projection`, a recorded history in the tests, and a line in the docs.
 """
 
+from events.store import EventStore, get_event_store
 from events.types import EventType, PipelineEvent
 
-__all__ = ["EventType", "PipelineEvent"]
+__all__ = ["EventStore", "EventType", "PipelineEvent", "get_event_store"]

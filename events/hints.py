@@ -44,7 +44,7 @@ class Hints:
                         progress_percent=self._projection.status.progress_percent,
                     )
                 )
-            elif beat > fraction:
+            if beat > fraction:
                 hints.append(
                     self._projection.event(
                         EventType.PROGRESS_UPDATE,

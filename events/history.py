@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import BaseModel
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType as HistoryEventType
-from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
@@ -26,6 +26,7 @@ from activities.types import (
     ErrorInfo,
     Settlement,
 )
+from workflows.calls import WORKER_SHUTDOWN
 from workflows.types import PipelineInput, RunResult, RunStatus
 
 # The marker that the SDK's core writes for a local activity.
@@ -56,6 +57,8 @@ class TaskCompleted:
 @dataclass(frozen=True, slots=True)
 class Reset:
     """An operator reset the run to this point."""
+
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,7 @@ async def _task_completed(_decoder: _Decoder, _event: HistoryEvent) -> Fact:
 
 async def _task_failed(_decoder: _Decoder, event: HistoryEvent) -> Fact | None:
     cause = event.workflow_task_failed_event_attributes.cause
-    return Reset() if cause == _RESET else None
+    return Reset(to_datetime(event.event_time)) if cause == _RESET else None
 
 
 async def _scheduled(decoder: _Decoder, event: HistoryEvent) -> Fact | None:
@@ -310,8 +313,11 @@ def error_of(failure: Failure) -> ErrorInfo:
     """Return the code and sentence of a recorded failure."""
     if failure.HasField("application_failure_info"):
         info = failure.application_failure_info
+        if info.type == WORKER_SHUTDOWN:
+            return ErrorInfo(code="worker_lost", message=failure.message, retryable=True)
         return ErrorInfo(code=info.type, message=failure.message, retryable=not info.non_retryable)
-    lost = failure.HasField("timeout_failure_info")
-    return ErrorInfo(
-        code="worker_lost" if lost else "internal", message=failure.message, retryable=lost
-    )
+    if failure.HasField("timeout_failure_info"):
+        lost = failure.timeout_failure_info.timeout_type == TimeoutType.TIMEOUT_TYPE_HEARTBEAT
+        code = "worker_lost" if lost else "timeout"
+        return ErrorInfo(code=code, message=failure.message, retryable=True)
+    return ErrorInfo(code="internal", message=failure.message)

@@ -82,8 +82,9 @@ class Projection:
                 self._task_started_at = at
             case TaskCompleted():
                 self._task_completed()
-            case Reset():
-                self._generation += 1
+            case Reset(at):
+                # Later than any reset before it, also than one that this history has left behind.
+                self._generation = 1 + round((at - self.status.created_at).total_seconds() * 1000)
             case CallScheduled():
                 self._call_scheduled(fact)
             case CallStarted(call_number):

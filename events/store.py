@@ -18,7 +18,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from events.hints import Hints
 from events.history import HistoryReader, RunCreated
-from events.ids import EventId
 from events.projection import Projection
 from events.types import EventType, PipelineEvent
 from workflows.types import ExecutionStatus
@@ -36,6 +35,10 @@ class ExecutionNotFound(Exception):
 
 class UnknownEventId(ValueError):
     """The id to resume after is not one of this run."""
+
+
+class StoreClosed(Exception):
+    """The process is going away: subscribe again elsewhere, after the last event that came."""
 
 
 class EventStore:
@@ -98,6 +101,7 @@ class EventStore:
         Raises:
             ExecutionNotFound: Temporal has no such run.
             UnknownEventId: `after` is not an id of this run.
+            StoreClosed: The store was closed while the run went on.
         """
         watch = self._watches.get(execution_id)
         if watch is None:
@@ -115,9 +119,10 @@ class EventStore:
                 await watch.close()
 
     async def close(self) -> None:
-        """Stop every reader."""
+        """Stop every reader and let every listener go. Idempotent."""
         for watch in list(self._watches.values()):
             await watch.close()
+            await watch.fail(StoreClosed())
 
 
 class _Watch:
@@ -131,7 +136,7 @@ class _Watch:
         self._hints: deque[PipelineEvent] = deque(maxlen=_KEPT_HINTS)
         self._hint_count = 0
         self._projection: Projection | None = None
-        self._problem: BaseException | None = None
+        self._problem: Exception | None = None
         self._caught_up = False
         self._seen = 0
         self._changed = asyncio.Condition()
@@ -148,12 +153,8 @@ class _Watch:
         """Return the place of the event after this one."""
         if after is None:
             return 0
-        try:
-            wanted = str(EventId.parse(after))
-        except ValueError as error:
-            raise UnknownEventId(str(error)) from error
         for place, event in enumerate(self._events):
-            if event.event_id == wanted:
+            if event.event_id == after:
                 return place + 1
         raise UnknownEventId(f"'{after}' is not an event of {self._id}.")
 
@@ -172,8 +173,6 @@ class _Watch:
                         or self._problem
                     )
                 )
-            if self._problem:
-                raise self._problem
             while position < len(self._events):
                 event = self._events[position]
                 position += 1
@@ -181,6 +180,8 @@ class _Watch:
                 yield event.model_copy(update={"progress_percent": highest})
                 if event.event_type.is_terminal:
                     return
+            if self._problem:
+                raise self._problem
             fresh = self._hint_count - hint_count
             hint_count = self._hint_count
             for hint in list(self._hints)[-fresh:] if fresh else ():
@@ -203,12 +204,12 @@ class _Watch:
                 await self._read_on()
             except RPCError as error:
                 if error.status == RPCStatusCode.NOT_FOUND:
-                    await self._fail(ExecutionNotFound(self._id))
+                    await self.fail(ExecutionNotFound(self._id))
                     return
                 log.warning("history can't be read", execution_id=self._id, error=str(error))
                 await asyncio.sleep(_RETRY_INTERVAL)
             except Exception as error:  # noqa: BLE001 - handed to every listener
-                await self._fail(error)
+                await self.fail(error)
                 return
             else:
                 return
@@ -232,7 +233,13 @@ class _Watch:
 
     async def _look(self) -> None:
         """Look at the pending activities while a call is open."""
-        await self.ready()
+        try:
+            await self.ready()
+            await self._look_on()
+        except Exception:
+            log.exception("open calls can't be read", execution_id=self._id)
+
+    async def _look_on(self) -> None:
         if self._projection is None:
             return
         hints = Hints(self._projection, self._client.data_converter)
@@ -252,7 +259,8 @@ class _Watch:
                     self._hint_count += len(found)
                     self._changed.notify_all()
 
-    async def _fail(self, problem: BaseException) -> None:
+    async def fail(self, problem: Exception) -> None:
+        """Let every listener end with this."""
         async with self._changed:
             self._problem = problem
             self._changed.notify_all()
@@ -260,3 +268,28 @@ class _Watch:
 
 async def _pending(handle: WorkflowHandle[Any, Any]) -> Sequence[PendingActivityInfo]:
     return (await handle.describe()).raw_description.pending_activities
+
+
+_installed: EventStore | None = None
+
+
+def install_event_store(store: EventStore | None) -> EventStore | None:
+    """Make `get_event_store` return this one, and return the one before; for composition roots."""
+    global _installed  # noqa: PLW0603 - the one place where a process keeps its store
+    before, _installed = _installed, store
+    return before
+
+
+def get_event_store() -> EventStore:
+    """Return the process's store.
+
+    Raises:
+        RuntimeError: Nothing in this process is connected to Temporal.
+    """
+    if _installed is None:
+        raise RuntimeError(
+            "No event store is open in this process: ask for it inside "
+            "`async with InstrumentedOrchestrator() as orchestrator:`, which connects to Temporal, "
+            "or make one of your own with EventStore(client)."
+        )
+    return _installed

@@ -14,16 +14,19 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import BigInteger, Connection, Dialect, event
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
+
+from settings import SettingsError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 _SQLITE_PRAGMAS = {
+    "busy_timeout": "10000",  # ms; first, since switching to WAL may have to wait
     "journal_mode": "WAL",
     # A committed cost must survive a power cut: without it the answer would be paid for again.
     "synchronous": "FULL",
-    "busy_timeout": "10000",  # ms
     "foreign_keys": "ON",
 }
 
@@ -75,11 +78,33 @@ async def migrate(engine: AsyncEngine) -> None:
     """Bring the schema up to date. Idempotent; concurrent callers wait for each other.
 
     The folder of a SQLite file is made if it is not there.
+
+    Raises:
+        SettingsError: The database can't be opened.
     """
-    if engine.dialect.name == "sqlite" and engine.url.database:
-        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-    async with engine.begin() as connection:
-        await connection.run_sync(_upgrade)
+    try:
+        if engine.dialect.name == "sqlite" and engine.url.database:
+            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade)
+    except (OSError, DatabaseError) as error:
+        raise SettingsError(
+            f"AI_DATABASE_URL: the database can't be opened ({type(error).__name__}). "
+            "Example: AI_DATABASE_URL=sqlite+aiosqlite:///./perdure.db"
+        ) from error
+
+
+async def prepare_database(url: str) -> None:
+    """Migrate the database at this URL.
+
+    Raises:
+        SettingsError: The database can't be opened.
+    """
+    engine = create_engine(url)
+    try:
+        await migrate(engine)
+    finally:
+        await engine.dispose()
 
 
 def _upgrade(connection: Connection) -> None:

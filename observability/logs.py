@@ -1,5 +1,7 @@
 """Structured logs: one line an event, in the console's or in JSON form.
 
+A traceback shows no local variables: they hold what people said.
+
 Execution, step and provider are bound to the context (`structlog.contextvars`), so every line that
 is written while a call is under way carries them.
 """
@@ -22,11 +24,17 @@ def configure_logging(log_format: str, *, level: int = logging.INFO) -> None:
     renderer: list[structlog.typing.Processor]
     if log_format == "json":
         renderer = [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
             structlog.processors.JSONRenderer(),
         ]
     else:
-        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        renderer = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

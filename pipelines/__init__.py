@@ -7,4 +7,16 @@ a method in `builder` and its effect in the interpreter.
 
 from pipelines.model import PipelineDefinition, StepDefinition
 
-__all__ = ["PipelineDefinition", "StepDefinition"]
+__all__ = ["PipelineDefinition", "StepDefinition", "get_pipeline"]
+
+
+def get_pipeline(name: str, version: str | None = None) -> PipelineDefinition:
+    """Return one definition of the process's catalogue.
+
+    Raises:
+        PipelineNotFound: naming what there is.
+    """
+    # Everything imports this room, few need the catalogue and what it checks.
+    from pipelines.catalogue import get_catalogue  # noqa: PLC0415
+
+    return get_catalogue().get(name, version)

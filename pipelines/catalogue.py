@@ -42,3 +42,17 @@ class Catalogue:
                 f"Pipeline '{name}' has no version '{version}'. Known: {', '.join(versions)}."
             )
         return versions[version]
+
+
+_installed: Catalogue | None = None
+
+
+def install_catalogue(catalogue: Catalogue) -> None:
+    """Make `get_catalogue` return this one; for composition roots."""
+    global _installed  # noqa: PLW0603 - the one place where a process keeps its catalogue
+    _installed = catalogue
+
+
+def get_catalogue() -> Catalogue:
+    """Return the installed catalogue, or else the predefined pipelines."""
+    return _installed or Catalogue()

@@ -50,11 +50,13 @@ class Document:
         value: Plain JSON data.
         positions: Where the value behind each JSON pointer begins; empty for JSON.
         keys: Where the key of each pointer's value begins; empty for JSON.
+        text: What was read; empty for JSON.
     """
 
     value: Any
     positions: dict[str, Position] = field(default_factory=dict)
     keys: dict[str, Position] = field(default_factory=dict)
+    text: str = field(default="", repr=False)
 
     def locate(self, mistake: Mistake) -> Mistake:
         """Add line and column, of the nearest value that is written where this one is not."""
@@ -105,6 +107,7 @@ class _Composer:
     """Builds a value from parser events."""
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
         self._positions: dict[str, Position] = {}
         self._keys: dict[str, Position] = {}
@@ -121,7 +124,7 @@ class _Composer:
         following = next(self._events)
         if not isinstance(following, yaml.StreamEndEvent):
             _refuse("Expected one document, found a second one.", *_place(following))
-        return Document(value, self._positions, self._keys)
+        return Document(value, self._positions, self._keys, self._text)
 
     def _value(self, event: Any, pointer: str, depth: int) -> Any:
         place = _place(event)

@@ -3,6 +3,8 @@
 PipelineError
 ├── PipelineNotFound   pipeline_not_found
 ├── InvalidInput       invalid     the input does not fit the pipeline's schema
+├── InvalidDefinition  invalid     the definition can never run
+├── NotExportable      not_exportable  a step of the definition is a Python function
 └── ExpressionError    expression  CEL that does not compile, or whose evaluation fails
 """
 
@@ -68,3 +70,9 @@ class ExpressionError(PipelineError):
     """An expression can't be compiled, or its evaluation ended in an error."""
 
     code = "expression"
+
+
+class NotExportable(PipelineError):
+    """The definition has steps that only Python can say."""
+
+    code = "not_exportable"

@@ -13,7 +13,15 @@ from email.utils import parsedate_to_datetime
 
 import structlog
 
-from providers.errors import ProviderError, ProviderFault, ProviderUnavailable
+from providers.errors import (
+    InputTooLarge,
+    InvalidRequest,
+    ProviderError,
+    ProviderFault,
+    ProviderUnavailable,
+    QuotaExhausted,
+    RateLimited,
+)
 
 _SHOWN_CHARACTERS = 300
 # What a key looks like when a vendor repeats it, whole or with its middle starred out.
@@ -42,6 +50,25 @@ class ErrorRow:
                 (self.code, failure.code),
             )
         )
+
+
+STATUS_ROWS = (
+    ErrorRow(InvalidRequest, status=400),
+    ErrorRow(ProviderUnavailable, status=401),
+    ErrorRow(QuotaExhausted, status=402),
+    ErrorRow(ProviderUnavailable, status=403),
+    ErrorRow(ProviderUnavailable, status=404),
+    ErrorRow(ProviderFault, status=408),
+    ErrorRow(ProviderFault, status=409),
+    ErrorRow(InputTooLarge, status=413),
+    ErrorRow(InvalidRequest, status=422),
+    ErrorRow(RateLimited, status=429),
+    ErrorRow(ProviderFault, status=500),
+    ErrorRow(ProviderFault, status=502),
+    ErrorRow(ProviderFault, status=503),
+    ErrorRow(ProviderFault, status=504),
+)
+"""What a status means by itself; the general rows, which follow a vendor's particular ones."""
 
 
 @dataclass(frozen=True, slots=True)

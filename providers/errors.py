@@ -20,6 +20,8 @@ refused input is neither retried nor offered to anybody else.
 from datetime import timedelta
 from typing import ClassVar
 
+from providers.types import Usage
+
 
 class ProviderError(Exception):
     """A provider call failed.
@@ -29,17 +31,22 @@ class ProviderError(Exception):
         retryable: Whether the same candidate may be asked again.
         fallback: Whether the next candidate may be asked.
         retry_after: The provider's own wish for the delay before the next attempt.
+        usage: What the failed attempt used, as far as it is known; None when it surely cost
+            nothing. An empty one says that it may have been billed, and nobody knows for what.
     """
 
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
     fallback: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: timedelta | None = None, usage: Usage | None = None
+    ) -> None:
         """Take one plain sentence for people, without secrets and without input data."""
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+        self.usage = usage
 
 
 class RateLimited(ProviderError):

@@ -1,4 +1,4 @@
-"""What is alike in every language model's adapter: progress of a stream, data by a schema."""
+"""What is alike in every language model's answer: how it arrives, data by a schema."""
 
 import json
 from typing import Any
@@ -10,6 +10,7 @@ from referencing.exceptions import Unresolvable
 
 from providers.adapters.base import ReportProgress
 from providers.errors import InvalidRequest, ProviderFault
+from providers.types import Usage
 
 # https://help.openai.com/en/articles/4936856, read 2026-11: a token is about four characters of
 # English. Only progress is reckoned with it, never money.
@@ -18,8 +19,12 @@ _CHARACTERS_PER_TOKEN = 4
 _ALMOST_DONE = 0.99
 
 
-class StreamedText:
-    """Text as it arrives; progress is the part of `max_output_tokens` that has been written."""
+class ArrivingAnswer:
+    """An answer as it arrives; progress is the part of `max_output_tokens` that has been written.
+
+    Attributes:
+        usage: In the words of `ProviderError.usage`; only figures that can't grow any more.
+    """
 
     def __init__(self, max_output_tokens: int, report_progress: ReportProgress) -> None:
         """Begin with nothing written."""
@@ -27,6 +32,7 @@ class StreamedText:
         self._report = report_progress
         self._parts: list[str] = []
         self._length = 0
+        self.usage: Usage | None = None
 
     def add(self, part: str) -> None:
         """Take the next part."""
@@ -38,6 +44,15 @@ class StreamedText:
     def text(self) -> str:
         """All that has arrived."""
         return "".join(self._parts)
+
+    def sent(self) -> None:
+        """Note that the request goes out: from now on it may be billed."""
+        self.usage = Usage()
+
+    def turned_down(self) -> None:
+        """Note that the vendor said no, or was not there: what had not begun is not billed."""
+        if not self._parts and self.usage == Usage():
+            self.usage = None
 
 
 def check_schema(schema: dict[str, Any]) -> None:

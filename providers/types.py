@@ -108,8 +108,7 @@ class GenerationRequest(Value):
     @model_validator(mode="after")
     def _one_input(self) -> Self:
         if (self.prompt is None) == (self.messages is None):
-            msg = "give exactly one of 'prompt' and 'messages'"
-            raise ValueError(msg)
+            raise ValueError("give exactly one of 'prompt' and 'messages'")
         return self
 
 
@@ -128,8 +127,7 @@ class _TextOrSegments(Value):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if self.text is None and self.segments is None:
-            msg = "give 'text' or 'segments'"
-            raise ValueError(msg)
+            raise ValueError("give 'text' or 'segments'")
         return self
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from temporalio.client import Client, WorkflowHandle
 from ulid import ULID
 
+from activities.predicates import Functions
 from ledger.entries import Ledger
 from pipelines.builder import Pipeline
 from pipelines.model import PipelineDefinition
@@ -34,7 +35,9 @@ class RunningWorker:
 class StartWorker(Protocol):
     """Starts a worker with these providers; it stops with the test."""
 
-    async def __call__(self, *adapters: ScriptedAdapter) -> RunningWorker: ...
+    async def __call__(
+        self, *adapters: ScriptedAdapter, functions: Functions | None = None
+    ) -> RunningWorker: ...
 
 
 class Queue(Protocol):

@@ -78,6 +78,7 @@ class ScriptedAdapter(ProviderAdapter):
         name: str = "scripted",
         capabilities: Sequence[Capability] = tuple(RESPONSES),
         price: Decimal | None = Decimal("0.001"),
+        cost_unit: CostUnit = CostUnit.CHARACTER,
         available: bool = True,
         tier: QualityTier = QualityTier.STANDARD,
     ) -> None:
@@ -86,6 +87,7 @@ class ScriptedAdapter(ProviderAdapter):
         self._acts = acts or (answer(),)
         self._capabilities = capabilities
         self._price = price
+        self._cost_unit = cost_unit
         self._available = available
         self._tier = tier
 
@@ -96,7 +98,7 @@ class ScriptedAdapter(ProviderAdapter):
                 capability=capability,
                 model="model-1",
                 quality_tier=self._tier,
-                cost_unit=CostUnit.CHARACTER,
+                cost_unit=self._cost_unit,
                 price=self._price,
                 price_source="the test's script",
                 available=self._available,

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx2
-import uvicorn
 
-from api.app import create_app
 from api.schemas import PREFIX
+from api.server import create_server
 from devserver import free_port
+from ledger.database import prepare_database
 from settings import Settings
 
 
@@ -17,17 +17,8 @@ from settings import Settings
 async def serve_api(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
     """Serve the API of this code on a free port; yields a client at its root."""
     port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings),
-            host="127.0.0.1",
-            port=port,
-            log_config=None,
-            access_log=False,
-            ws="websockets-sansio",
-            timeout_graceful_shutdown=1,
-        )
-    )
+    await prepare_database(settings.database_url)
+    server = create_server(settings, host="127.0.0.1", port=port)
     task = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(20):

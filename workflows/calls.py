@@ -6,6 +6,7 @@ attempt. When only lost workers are to blame for the last failure, the same call
 
 from datetime import timedelta
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import (
@@ -24,15 +25,13 @@ from pipelines.model import StepDefinition
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 # Over the activity's own time limit, which reports what was used; this one is the safety net.
 _GRACE = timedelta(seconds=15)
+# The type that the SDK gives to the failure of an activity whose worker is stopped.
+WORKER_SHUTDOWN = "WorkerShutdown"
 
 
-async def call_provider(call: CallProviderInput) -> CallProviderResult:
-    """Schedule one call.
-
-    Raises:
-        ActivityError: The call failed for good, or was cancelled.
-    """
-    result: CallProviderResult = await workflow.execute_activity(
+def start_call(call: CallProviderInput) -> workflow.ActivityHandle[CallProviderResult]:
+    """Schedule one call; its handle cancels it, and ends when what it used is recorded."""
+    return workflow.start_activity(
         CALL_PROVIDER,
         call,
         result_type=CallProviderResult,
@@ -42,35 +41,34 @@ async def call_provider(call: CallProviderInput) -> CallProviderResult:
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=f"{call.step.name} · {call.candidate}",
     )
-    return result
 
 
 def failure_of(error: ActivityError, call: CallProviderInput) -> CallFailure:
     """Read what happened, from the failure alone: the projection reads it the same way."""
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.details:
-        return CallFailure.model_validate(cause.details[0])
+        try:
+            return CallFailure.model_validate(cause.details[0])
+        except ValidationError:
+            pass  # somebody failed the activity by hand, with details of their own
     exhausted = error.retry_state == RetryState.MAXIMUM_ATTEMPTS_REACHED
     attempts = call.earlier_attempts + (call.step.retry.max_attempts if exhausted else 1)
-    if isinstance(cause, TemporalTimeoutError):
-        return CallFailure(
-            code="worker_lost" if cause.type == TimeoutType.HEARTBEAT else "timeout",
-            message=(
-                "The worker that made the call was lost."
-                if cause.type == TimeoutType.HEARTBEAT
-                else f"The call took longer than {call.step.timeout:g} s."
-            ),
-            retryable=True,
-            fallback=True,
-            attempt=attempts,
-        )
+    code, message = "internal", str(cause or error)
+    if is_worker_loss(cause):
+        code, message = "worker_lost", "The worker that made the call was lost."
+    elif isinstance(cause, TemporalTimeoutError):
+        code, message = "timeout", f"The call took longer than {call.step.timeout:g} s."
+    known = code != "internal"
     return CallFailure(
-        code="internal",
-        message=str(cause) if cause else str(error),
-        retryable=False,
-        fallback=False,
-        attempt=attempts,
+        code=code, message=message, retryable=known, fallback=known, attempt=attempts
     )
+
+
+def is_worker_loss(cause: BaseException | None) -> bool:
+    """Tell whether a call failed because its worker died or was stopped."""
+    if isinstance(cause, ApplicationError):
+        return cause.type == WORKER_SHUTDOWN
+    return isinstance(cause, TemporalTimeoutError) and cause.type == TimeoutType.HEARTBEAT
 
 
 def _retry_policy(step: StepDefinition) -> RetryPolicy:

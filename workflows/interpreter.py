@@ -4,12 +4,13 @@ It decides by itself, deterministically; everything that touches the world is an
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError
 
 from activities.types import (
+    MAX_PAYLOAD_BYTES,
     Admission,
     CallFailure,
     CallProviderInput,
@@ -17,16 +18,19 @@ from activities.types import (
     Candidate,
     CandidateError,
     ErrorInfo,
+    EvaluatePredicateInput,
     StepNote,
 )
 from pipelines.errors import ExpressionError
 from pipelines.expressions import evaluate
 from pipelines.model import StepDefinition
 from pipelines.requests import names_used
-from workflows.calls import call_provider, failure_of
+from workflows.calls import failure_of, start_call
 from workflows.details import describe_steps
+from workflows.predicates import error_of, start_predicate
 from workflows.state import ExecutionState
-from workflows.types import PipelineInput
+from workflows.stopping import Stopping
+from workflows.types import PipelineInput, RunResult
 
 # How often one call is scheduled again when nothing but lost workers is to blame.
 _MAX_LOST = 20
@@ -44,9 +48,16 @@ class StepFailed(Exception):
 class Interpreter:
     """Runs the steps of one definition."""
 
-    def __init__(self, run: PipelineInput, admission: Admission, state: ExecutionState) -> None:
-        """Take what to run, who may be asked, and the state to keep up to date."""
+    def __init__(
+        self,
+        run: PipelineInput,
+        admission: Admission,
+        state: ExecutionState,
+        stopping: Stopping,
+    ) -> None:
+        """Take what to run, who may be asked, the state to keep up to date, and when to stop."""
         self._run = run
+        self._stopping = stopping
         self._admission = admission
         self._state = state
         self._context: dict[str, Any] = dict(run.input_data)
@@ -57,16 +68,25 @@ class Interpreter:
 
         Raises:
             StepFailed: A step that is not optional failed.
+            Stopped: The run was cancelled, or its time is up.
         """
         for step in self._run.definition.steps:
             self._context[step.output_key] = await self._execute_step(step)
 
-    def output(self) -> dict[str, Any]:
-        """Return the run's output.
+    def result(self) -> RunResult:
+        """Return what the run gives.
 
         Raises:
-            StepFailed: An output expression can't be evaluated.
+            StepFailed: An output expression can't be evaluated, or it is more than Temporal takes.
         """
+        result = RunResult(output=self._output())
+        size = len(result.model_dump_json().encode())
+        if size > MAX_PAYLOAD_BYTES:
+            message = f"The run's output has {size} bytes; the most is {MAX_PAYLOAD_BYTES}."
+            raise StepFailed(ErrorInfo(code="output_too_large", message=message))
+        return result
+
+    def _output(self) -> dict[str, Any]:
         definition = self._run.definition
         if definition.output is None:
             return {step.output_key: self._context[step.output_key] for step in definition.steps}
@@ -85,7 +105,7 @@ class Interpreter:
         return notes
 
     async def _execute_step(self, step: StepDefinition) -> dict[str, Any] | None:
-        if not self._is_wanted(step):
+        if not await self._is_wanted(step):
             return None
         plan = self._admission.plans[step.name]
         if not plan.candidates:
@@ -98,7 +118,9 @@ class Interpreter:
             return None
         return await self._ask_chain(step, plan.candidates)
 
-    def _is_wanted(self, step: StepDefinition) -> bool:
+    async def _is_wanted(self, step: StepDefinition) -> bool:
+        if "when" in step.code:
+            return await self._is_wanted_by_function(step)
         if step.when is None:
             return True
         error = None
@@ -110,6 +132,20 @@ class Interpreter:
         if not wanted:
             self._note(step, "skipped", f"when: {step.when}", error)
         return wanted
+
+    async def _is_wanted_by_function(self, step: StepDefinition) -> bool:
+        question = EvaluatePredicateInput(
+            pipeline=self._run.definition.id, step=step.name, context=self._context
+        )
+        self._stopping.check()
+        try:
+            answer = await self._stopping.watch(start_predicate(question))
+        except FailureError as problem:
+            self._stopping.check()
+            self._fail(step, error_of(problem, step.name))
+        if not answer.wanted:
+            self._note(step, "skipped", "when: a Python function said no", answer.error)
+        return answer.wanted
 
     async def _ask_chain(
         self, step: StepDefinition, candidates: tuple[Candidate, ...]
@@ -134,14 +170,16 @@ class Interpreter:
         """Ask one candidate, again when its worker was lost."""
         attempts = 0
         for _ in range(_MAX_LOST):
-            call = self._call(step, candidate, position, attempts)
+            self._stopping.check()
+            try:
+                call = self._call(step, candidate, position, attempts)
+            except ExpressionError as problem:
+                return _own_failure(problem)
             self._state.call_scheduled(call)
             self._show()
             try:
-                result = await call_provider(call)
+                result = await self._stopping.watch(start_call(call))
             except ActivityError as error:
-                if is_cancelled_exception(error):
-                    raise
                 failure = failure_of(error, call)
                 self._state.call_failed(call, failure.attempt - attempts)
                 attempts = failure.attempt
@@ -163,7 +201,8 @@ class Interpreter:
             pipeline=self._run.definition.id,
             step=step,
             candidate=candidate,
-            call_id=f"{execution_id}/{step.name}/{position}",
+            # A run that was reset makes calls of its own: they are paid for again.
+            call_id=f"{execution_id}/{workflow.info().run_id[:8]}/{step.name}/{position}",
             earlier_attempts=attempts,
             context={name: self._context[name] for name in names_used(step, self._context)},
             position=position,
@@ -171,7 +210,7 @@ class Interpreter:
             notes=self.take_notes(),
         )
 
-    def _fail(self, step: StepDefinition, error: ErrorInfo) -> None:
+    def _fail(self, step: StepDefinition, error: ErrorInfo) -> NoReturn:
         self._note(step, "failed", error.message, error)
         raise StepFailed(error)
 
@@ -186,6 +225,13 @@ class Interpreter:
     def _show(self) -> None:
         """Let operators see the step table in Temporal's own UI."""
         workflow.set_current_details(describe_steps(self._state.status))
+
+
+def _own_failure(problem: ExpressionError) -> CallFailure:
+    """Fail a call that can't even be made."""
+    return CallFailure(
+        code=problem.code, message=str(problem), retryable=False, fallback=False, attempt=0
+    )
 
 
 def now() -> datetime:

@@ -5,11 +5,13 @@ provider call that succeeds; nothing is written for a step that is skipped.
 """
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.types import (
@@ -24,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.interpreter import Interpreter, StepFailed, now
     from workflows.state import ExecutionState
+    from workflows.stopping import Stopped, Stopping
     from workflows.types import (
         CANCEL_SIGNAL,
         PROGRESS_QUERY,
@@ -49,6 +52,7 @@ class PipelineWorkflow:
         self._state = ExecutionState(
             info.workflow_id, run.definition, run.tags, whole_ms(info.workflow_start_time)
         )
+        self._stopping = Stopping(run.definition.timeout)
         self._interpreter: Interpreter | None = None
 
     @workflow.run
@@ -60,28 +64,22 @@ class PipelineWorkflow:
             asyncio.CancelledError: The run was cancelled and is settled.
         """
         self._state.started(now())
-        error: ErrorInfo | None = None
-        cancelled: BaseException | None = None
-        result: RunResult | None = None
-        try:
-            result = await self._execute(run)
-        except StepFailed as failure:
-            error = failure.error
-        except (asyncio.CancelledError, FailureError) as problem:
-            if is_cancelled_exception(problem):
-                cancelled = problem
-                error = ErrorInfo(code="cancelled", message=_reason())
-            else:
-                error = ErrorInfo(code="internal", message=str(problem.__cause__ or problem))
-        # Temporal delivers a cancellation once: what follows is not interrupted.
-        await self._settle(result, error, cancelled)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        if cancelled is not None:
-            raise cancelled
-        if result is None:
-            assert error is not None  # noqa: S101 - one of the three is set
-            raise ApplicationError(error.message, error, type=error.code, non_retryable=True)
-        return result
+        work = asyncio.create_task(self._work(run))
+        self._timer = asyncio.create_task(
+            workflow.sleep(run.definition.timeout, summary="the run's timeout")
+        )
+        await self._see_through(work)
+        self._timer.cancel()
+        outcome = work.result()
+        closing = asyncio.create_task(self._close(outcome))
+        await self._see_through(closing)
+        closing.result()
+        if isinstance(outcome, RunResult):
+            return outcome
+        if outcome.cancelled:
+            raise asyncio.CancelledError
+        error = outcome.error
+        raise ApplicationError(error.message, error, type=error.code, non_retryable=True)
 
     @workflow.query(name=PROGRESS_QUERY)
     def progress(self) -> ExecutionStatus:
@@ -98,55 +96,61 @@ class PipelineWorkflow:
             retry_policy=_LOCAL_RETRY,
         )
 
-    async def _execute(self, run: PipelineInput) -> RunResult:
-        """Admit and interpret, within the definition's timeout."""
-        work = asyncio.create_task(self._admit_and_interpret(run))
-        timer = asyncio.create_task(
-            workflow.sleep(run.definition.timeout, summary="the run's timeout")
-        )
+    async def _see_through(self, work: "asyncio.Task[Any]") -> None:
+        """Wait for a task that nothing interrupts; what must stop is told so and ends by itself."""
+        while not work.done():
+            try:
+                await workflow.wait(
+                    [task for task in (work, self._timer) if not task.done()],
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            except asyncio.CancelledError:
+                if workflow.cancellation_reason() is None:
+                    raise  # the worker forgets this workflow; it will be replayed
+            await self._stopping.abort()
+
+    async def _work(self, run: PipelineInput) -> "RunResult | Unfinished":
+        """Admit and interpret."""
         try:
-            await workflow.wait([work, timer], return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            timer.cancel()
-            await _abort(work)
-            raise
-        if work.done():
-            timer.cancel()
-            return work.result()
-        await _abort(work)
-        message = f"The run took longer than {run.definition.timeout:g} s."
-        raise StepFailed(ErrorInfo(code="timed_out", message=message))
+            admission = await self._admit(run)
+            self._interpreter = Interpreter(run, admission, self._state, self._stopping)
+            await self._interpreter.execute()
+            return self._interpreter.result()
+        except Stopped as stopped:
+            return Unfinished(stopped.error, cancelled=stopped.cancelled)
+        except StepFailed as failed:
+            return Unfinished(failed.error)
+        except ActivityError as problem:
+            message = str(problem.cause or problem)
+            return Unfinished(ErrorInfo(code="internal", message=message))
 
-    async def _admit_and_interpret(self, run: PipelineInput) -> RunResult:
-        admission = await workflow.execute_local_activity(
-            ADMIT,
-            AdmitInput(
-                tenant_id=run.tenant_id,
-                execution_id=workflow.info().workflow_id,
-                definition=run.definition,
-            ),
-            result_type=Admission,
-            start_to_close_timeout=_LOCAL_TIMEOUT,
-            retry_policy=_LOCAL_RETRY,
+    async def _admit(self, run: PipelineInput) -> Admission:
+        self._stopping.check()
+        return await self._stopping.watch(
+            workflow.start_local_activity(
+                ADMIT,
+                AdmitInput(
+                    tenant_id=run.tenant_id,
+                    execution_id=workflow.info().workflow_id,
+                    definition=run.definition,
+                ),
+                result_type=Admission,
+                start_to_close_timeout=_LOCAL_TIMEOUT,
+                retry_policy=_LOCAL_RETRY,
+            )
         )
-        self._interpreter = Interpreter(run, admission, self._state)
-        await self._interpreter.execute()
-        return RunResult(output=self._interpreter.output())
 
-    async def _settle(
-        self,
-        result: RunResult | None,
-        error: ErrorInfo | None,
-        cancelled: BaseException | None,
-    ) -> None:
+    async def _close(self, outcome: "RunResult | Unfinished") -> None:
+        """Settle, and let the signal handlers end."""
+        unfinished = outcome if isinstance(outcome, Unfinished) else None
         settlement = await workflow.execute_local_activity(
             SETTLE,
             SettleInput(
                 tenant_id=self._run.tenant_id,
                 execution_id=workflow.info().workflow_id,
                 pipeline_name=self._run.definition.name,
-                status="cancelled" if cancelled else "completed" if result else "failed",
-                error=error,
+                status=unfinished.status if unfinished else "completed",
+                error=unfinished.error if unfinished else None,
                 started_at=self._state.status.started_at or now(),
                 notes=self._interpreter.take_notes() if self._interpreter else (),
             ),
@@ -155,19 +159,22 @@ class PipelineWorkflow:
             retry_policy=_LOCAL_RETRY,
         )
         self._state.settled(settlement)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Why a run has no result."""
+
+    error: ErrorInfo
+    cancelled: bool = False
+
+    @property
+    def status(self) -> Literal["failed", "cancelled"]:
+        """How the run ends."""
+        return "cancelled" if self.cancelled else "failed"
 
 
 def whole_ms(moment: datetime) -> datetime:
     """Cut a time to whole milliseconds, which survive every encoding."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def _reason() -> str:
-    reason = workflow.cancellation_reason()
-    return f"The run was cancelled: {reason}." if reason else "The run was cancelled."
-
-
-async def _abort(work: "asyncio.Task[RunResult]") -> None:
-    """Cancel and wait: what is on the wire is aborted and has recorded what it used."""
-    work.cancel()
-    await workflow.wait([work])

@@ -71,18 +71,19 @@ class ExecutionState:
             step.status = StepState.RUNNING
             step.started_at = call.scheduled_at
         step.provider, step.model = call.candidate.provider, call.candidate.model
+        step.attempts += 1
         self._changed()
 
     def call_failed(self, call: CallProviderInput, attempts: int) -> None:
-        """Record the attempts of a call that was not answered."""
-        self.step(call.step.name).attempts += attempts
+        """Record how many attempts a call that was not answered has had."""
+        self.step(call.step.name).attempts += attempts - 1
 
     def call_completed(self, call: CallProviderInput, result: CallProviderResult) -> None:
         """Record an answer."""
         step = self.step(call.step.name)
         step.status = StepState.COMPLETED
         step.provider, step.model = result.provider, result.model
-        step.attempts += result.attempt - call.earlier_attempts
+        step.attempts += result.attempt - call.earlier_attempts - 1
         step.cost_usd = result.cost_usd
         self.status.known_cost_usd += result.cost_usd or Decimal(0)
         self._end_step(step, result.completed_at)

@@ -90,6 +90,12 @@ class ExecutionStatus(BaseModel):
     tags: dict[str, str]
     error: ErrorInfo | None
 
+    @property
+    def total_duration_ms(self) -> int:
+        """From the run's creation to its end; 0 while it goes on."""
+        ended = self.completed_at or self.created_at
+        return max(0, round((ended - self.created_at).total_seconds() * 1000))
+
 
 class RunResult(Value):
     """What a completed workflow returns."""

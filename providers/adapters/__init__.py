@@ -1,5 +1,6 @@
 """One file or folder for each provider; adapters do not know each other.
 
-To add one: subclass `providers.adapters.base.ProviderAdapter`, name it in
-`providers.builtin.build_adapters`, and let the contract tests of `tests/unit/providers` run on it.
+To add one: subclass `providers.adapters.base.ProviderAdapter` (a language model's vendor:
+`providers.language_model.LanguageModelAdapter`), name it in `providers.builtin.build_adapters`, and
+test it against `tests.fake_vendor` as the others are, errors and what they cost included.
 """

@@ -1,29 +1,19 @@
-"""Anthropic: Claude by the Messages API, through the official SDK.
+"""Anthropic: Claude by the Messages API; its stream is read in `anthropic_answer`."""
 
-The SDK is imported with the first call, in a thread: it takes most of a second, and a process that
-only lists offers never pays. What its stream brings is read in `anthropic_answer`.
-"""
-
-import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-import httpx2
 import structlog
-from pydantic import SecretStr, ValidationError
 
-from providers.access import why_unavailable
 from providers.adapters.anthropic_answer import (
     AnswerEnding,
     AnswerGrew,
     AnswerStarted,
     UsageSoFar,
 )
-from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
-from providers.error_table import ErrorRow, VendorFailure, translate
+from providers.adapters.base import ProviderCall
+from providers.error_table import STATUS_ROWS, ErrorRow, VendorFailure
 from providers.errors import (
     InputTooLarge,
     InvalidRequest,
@@ -34,18 +24,9 @@ from providers.errors import (
     Refused,
     UnsupportedInput,
 )
-from providers.generation import StreamedText, check_schema, read_data
-from providers.token_prices import find_list_price
-from providers.types import (
-    Capability,
-    CostUnit,
-    GenerationRequest,
-    GenerationResponse,
-    Limits,
-    Message,
-    Offer,
-    QualityTier,
-)
+from providers.generation import ArrivingAnswer, check_schema, read_data
+from providers.language_model import LanguageModelAdapter
+from providers.types import GenerationRequest, GenerationResponse, Message
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -75,20 +56,7 @@ ERRORS = (
     ErrorRow(ProviderFault, type="timeout_error"),
     ErrorRow(ProviderFault, type="api_error"),
     ErrorRow(ProviderFault, type="overloaded_error"),
-    ErrorRow(InvalidRequest, status=400),
-    ErrorRow(ProviderUnavailable, status=401),
-    ErrorRow(QuotaExhausted, status=402),
-    ErrorRow(ProviderUnavailable, status=403),
-    ErrorRow(ProviderUnavailable, status=404),
-    ErrorRow(ProviderFault, status=408),
-    ErrorRow(ProviderFault, status=409),
-    ErrorRow(InputTooLarge, status=413),
-    ErrorRow(InvalidRequest, status=422),
-    ErrorRow(RateLimited, status=429),
-    ErrorRow(ProviderFault, status=500),
-    ErrorRow(ProviderFault, status=502),
-    ErrorRow(ProviderFault, status=503),
-    ErrorRow(ProviderFault, status=504),
+    *STATUS_ROWS,
     ErrorRow(ProviderFault, status=529),
     # Also of other statuses, and in a stream.
     ErrorRow(InvalidRequest, type="invalid_request_error"),
@@ -105,115 +73,53 @@ _FINISH_REASONS = {
 log = structlog.get_logger(__name__)
 
 
-class AnthropicAdapter(ProviderAdapter):
-    """Anthropic, or a gateway that speaks its Messages API."""
+class AnthropicAdapter(LanguageModelAdapter["AsyncAnthropic"]):
+    """Anthropic, or a gateway that speaks its Messages API; the address is without `/v1`."""
 
     name = "anthropic"
-
-    def __init__(self, api_key: SecretStr | None, base_url: str | None = None) -> None:
-        """Take the key and the address, without `/v1`; connect with the first call."""
-        self._key = api_key
-        self._base_url = base_url
-        self._client: AsyncAnthropic | None = None
-        self._connecting = asyncio.Lock()
-
-    def offers(self) -> Sequence[Offer]:
-        """List the default model of each capability."""
-        list_price = find_list_price("anthropic", GENERATION_MODEL)
-        reason = why_unavailable("ANTHROPIC_API_KEY", self._key, "anthropic")
-        return [
-            Offer(
-                provider=self.name,
-                capability=Capability.LLM_GENERATION,
-                model=GENERATION_MODEL,
-                quality_tier=QualityTier.STANDARD,
-                cost_unit=CostUnit.TOKEN,
-                price=list_price.price,
-                token_prices=list_price.token_prices,
-                price_source=list_price.price_source,
-                limits=Limits(max_input_tokens=_CONTEXT_TOKENS),
-                available=reason is None,
-                reason=reason,
-            )
-        ]
-
-    async def call(self, call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
-        """Make one attempt; see `ProviderAdapter.call`."""
-        match call.request:
-            case GenerationRequest() as request:
-                return await self._generate(call, request, report_progress)
-            case _:
-                raise InvalidRequest(f"Anthropic is not offered for {call.capability}.")
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            await self._client.close()
+    vendor = "Anthropic"
+    key_setting = "ANTHROPIC_API_KEY"
+    model = GENERATION_MODEL
+    context_tokens = _CONTEXT_TOKENS
+    errors = ERRORS
 
     async def _generate(
-        self, call: ProviderCall, request: GenerationRequest, report_progress: ReportProgress
-    ) -> ProviderAnswer:
+        self, call: ProviderCall, request: GenerationRequest, answer: ArrivingAnswer
+    ) -> GenerationResponse:
         conversation = _Conversation.of(request)
         client = await self._connected()
         body = _request_body(call.model, request, conversation)
-        written = StreamedText(request.max_output_tokens, report_progress)
-        usage = UsageSoFar()
-        async with self._translated_errors(conversation):
-            stream = await client.messages.create(**body, stream=True, timeout=call.timeout)
-            # Leaving early closes the connection, and Anthropic stops writing.
-            async with stream:
-                ending = await _follow(stream, written, usage)
-        response = _read(written.text, ending, request)
-        return ProviderAnswer(response=response, usage=usage.read_usage())
-
-    async def _connected(self) -> "AsyncAnthropic":
-        async with self._connecting:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._connect)
-            return self._client
+        try:
+            async with self._sending(answer):
+                stream = await client.messages.create(**body, stream=True, timeout=call.timeout)
+                # Leaving early closes the connection, and Anthropic stops writing.
+                async with stream:
+                    ending = await _follow(stream, answer)
+        except InvalidRequest as error:
+            # A prompt that is too long has no code of its own. One with more characters than the
+            # model's context has tokens is taken for that.
+            if conversation.characters > _CONTEXT_TOKENS:
+                raise InputTooLarge(error.message) from None
+            raise
+        return _read(answer.text, ending, request)
 
     def _connect(self) -> "AsyncAnthropic":
-        from anthropic import AsyncAnthropic  # noqa: PLC0415 - see the module's docstring
+        from anthropic import AsyncAnthropic  # noqa: PLC0415 - see the base class's module
 
         client = AsyncAnthropic(api_key=self._secret, base_url=self._base_url, max_retries=0)
         # Loads the resource's modules now, in this thread.
         _ = client.messages
         return client
 
-    @property
-    def _secret(self) -> str:
-        return self._key.get_secret_value() if self._key else ""
-
-    @asynccontextmanager
-    async def _translated_errors(self, conversation: "_Conversation") -> AsyncIterator[None]:
-        """Turn what the SDK raises into our errors; the original, which may hold the key, goes."""
-        import anthropic  # noqa: PLC0415 - see the module's docstring
-
-        try:
-            yield
-        except anthropic.APIStatusError as error:
-            # A failed stream has the status of its good beginning: no status at all.
-            failure = VendorFailure(
-                status=None if error.response.is_success else error.status_code,
-                type=error.type,
-                code=error.error_code,
-                message=str(error.api_message or ""),
-                headers=error.response.headers,
-            )
-            ours = translate("Anthropic", ERRORS, failure, self._secret)
-            # A prompt that is too long has no code of its own. One with more characters than the
-            # model's context has tokens is taken for that.
-            if isinstance(ours, InvalidRequest) and conversation.characters > _CONTEXT_TOKENS:
-                ours = InputTooLarge(ours.message)
-            raise ours from None
-        except anthropic.APITimeoutError:
-            raise ProviderFault("Anthropic did not answer in time.") from None
-        except anthropic.APIConnectionError:
-            raise ProviderFault("The connection to Anthropic failed.") from None
-        except httpx2.TimeoutException:
-            raise ProviderFault("Anthropic stopped in the middle of its answer.") from None
-        except (httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError, ValidationError):
-            raise ProviderFault("Anthropic's answer can't be read.") from None
+    def _read_failure(self, error: Any) -> VendorFailure:
+        # A failed stream has the status of its good beginning: no status at all.
+        return VendorFailure(
+            status=None if error.response.is_success else error.status_code,
+            type=error.type,
+            code=error.error_code,
+            message=str(error.api_message or ""),
+            headers=error.response.headers,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +171,7 @@ def _request_body(
 
 def _to_supported_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """Close the objects, and move keywords that Anthropic refuses into descriptions."""
-    from anthropic import transform_schema  # noqa: PLC0415 - see the module's docstring
+    from anthropic import transform_schema  # noqa: PLC0415 - see the base class's module
 
     try:
         return transform_schema(schema)
@@ -274,21 +180,20 @@ def _to_supported_schema(schema: dict[str, Any]) -> dict[str, Any]:
         raise UnsupportedInput("Anthropic can't follow this response_schema.") from None
 
 
-async def _follow(
-    stream: AsyncIterator[Any], written: StreamedText, usage: UsageSoFar
-) -> AnswerEnding:
+async def _follow(stream: AsyncIterator[Any], answer: ArrivingAnswer) -> AnswerEnding:
     """Read the answer to its end."""
+    usage = UsageSoFar()
     ending: AnswerEnding | None = None
     async for event in stream:
         match getattr(event, "type", None):
             case "message_start":
                 started = AnswerStarted.model_validate(event, from_attributes=True)
-                usage.update(started.message.usage)
+                answer.usage = usage.update(started.message.usage)
             case "content_block_delta":
-                written.add(AnswerGrew.model_validate(event, from_attributes=True).delta.text)
+                answer.add(AnswerGrew.model_validate(event, from_attributes=True).delta.text)
             case "message_delta":
                 ending = AnswerEnding.model_validate(event, from_attributes=True)
-                usage.update(ending.usage)
+                answer.usage = usage.update(ending.usage)
             case "message_stop" if ending is not None:
                 return ending
     raise ProviderFault("Anthropic's answer broke off.")

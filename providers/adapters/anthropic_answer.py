@@ -10,7 +10,7 @@ from pydantic import BaseModel, NonNegativeInt
 from providers.types import Usage
 
 
-class _Usage(BaseModel):
+class _InputUsage(BaseModel):
     """Tokens as Anthropic counts them: cached and written ones stand beside the input.
 
     The figures of a later event are totals, and replace the earlier ones.
@@ -19,11 +19,16 @@ class _Usage(BaseModel):
     input_tokens: NonNegativeInt | None = None
     cache_read_input_tokens: NonNegativeInt | None = None
     cache_creation_input_tokens: NonNegativeInt | None = None
+
+
+class _Usage(_InputUsage):
     output_tokens: NonNegativeInt | None = None
 
 
 class _Message(BaseModel):
-    usage: _Usage
+    """The output tokens that it has already are those of the first word: not read."""
+
+    usage: _InputUsage
 
 
 class AnswerStarted(BaseModel):
@@ -68,13 +73,12 @@ class UsageSoFar:
         """Begin with nothing known."""
         self._told = _Usage()
 
-    def update(self, usage: _Usage) -> None:
-        """Take the figures that an event has; the others stay."""
-        self._told = self._told.model_copy(update=usage.model_dump(exclude_none=True))
+    def update(self, usage: _InputUsage) -> Usage:
+        """Take the figures that an event has, keep the others, and return them in our terms.
 
-    def read_usage(self) -> Usage:
-        """Translate the usage; our input tokens include the cached and the written ones."""
-        told = self._told
+        Our input tokens include the cached and the written ones.
+        """
+        told = self._told = self._told.model_copy(update=usage.model_dump(exclude_none=True))
         cached, written = told.cache_read_input_tokens, told.cache_creation_input_tokens
         plain = told.input_tokens
         return Usage(

@@ -10,6 +10,13 @@ from providers.types import AudioFile, Capability, Offer, Usage, Value
 ReportProgress = Callable[[float], None]
 """Takes the fraction of the work that is done, 0 to 1; cheap, may be called often."""
 
+ReportUsage = Callable[[Usage | None], None]
+"""Takes what an attempt that is being aborted has used, in the words of `ProviderError.usage`."""
+
+
+def _ignore_usage(_usage: Usage | None) -> None:
+    """Do nothing; for callers that do not account for aborted attempts."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderCall:
@@ -20,6 +27,8 @@ class ProviderCall:
         request: The capability's request type (`providers.types.REQUESTS`).
         audio: The recording behind `request.audio_url`, for speech capabilities only.
         timeout: Seconds that this attempt may take.
+        report_usage: For attempts that end by cancellation, which brings no answer and no error.
+            An adapter that does not call it may have been billed for an unknown amount.
     """
 
     call_id: str
@@ -28,6 +37,7 @@ class ProviderCall:
     request: Value
     audio: AudioFile | None
     timeout: float
+    report_usage: ReportUsage = _ignore_usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,7 @@ class ProviderAdapter(ABC):
         """Make one attempt.
 
         Raises:
-            ProviderError: as `providers.errors` describes.
+            ProviderError: as `providers.errors` describes, with what the attempt used.
             asyncio.CancelledError: within a second of the cancellation.
         """
 

@@ -1,26 +1,13 @@
-"""OpenAI: language models by the Responses API, through the official SDK.
+"""OpenAI: language models by the Responses API; its stream is read in `openai_answer`."""
 
-The SDK is imported with the first call, in a thread: it takes most of a second, and a process that
-only lists offers never pays. What its stream brings is read in `openai_answer`.
-"""
-
-import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-import httpx2
-from pydantic import SecretStr, ValidationError
-
-from providers.access import why_unavailable
-from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
+from providers.adapters.base import ProviderCall
 from providers.adapters.openai_answer import Answer, AnswerEnded, AnswerError
-from providers.error_table import ErrorRow, VendorFailure, translate
+from providers.error_table import STATUS_ROWS, ErrorRow, VendorFailure
 from providers.errors import (
     InputTooLarge,
-    InvalidRequest,
-    ProviderError,
     ProviderFault,
     ProviderUnavailable,
     QuotaExhausted,
@@ -28,17 +15,9 @@ from providers.errors import (
     Refused,
     UnsupportedInput,
 )
-from providers.generation import StreamedText, check_schema, read_data
-from providers.token_prices import find_list_price
-from providers.types import (
-    Capability,
-    CostUnit,
-    GenerationRequest,
-    GenerationResponse,
-    Limits,
-    Offer,
-    QualityTier,
-)
+from providers.generation import ArrivingAnswer, check_schema, read_data
+from providers.language_model import LanguageModelAdapter
+from providers.types import GenerationRequest, GenerationResponse
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -72,152 +51,83 @@ ERRORS = (
     ErrorRow(RateLimited, code="slow_down"),
     ErrorRow(ProviderFault, code="server_error"),
     ErrorRow(ProviderFault, code="server_is_overloaded"),
-    ErrorRow(InvalidRequest, status=400),
-    ErrorRow(ProviderUnavailable, status=401),
-    ErrorRow(QuotaExhausted, status=402),
-    ErrorRow(ProviderUnavailable, status=403),
-    ErrorRow(ProviderUnavailable, status=404),
-    ErrorRow(ProviderFault, status=408),
-    ErrorRow(ProviderFault, status=409),
-    ErrorRow(InputTooLarge, status=413),
-    ErrorRow(InvalidRequest, status=422),
-    ErrorRow(RateLimited, status=429),
-    ErrorRow(ProviderFault, status=500),
-    ErrorRow(ProviderFault, status=502),
-    ErrorRow(ProviderFault, status=503),
-    ErrorRow(ProviderFault, status=504),
+    *STATUS_ROWS,
 )
 
 
-class OpenAIAdapter(ProviderAdapter):
-    """OpenAI, or a server that speaks its Responses API."""
+class OpenAIAdapter(LanguageModelAdapter["AsyncOpenAI"]):
+    """OpenAI, or a server that speaks its Responses API; the address ends in `/v1`."""
 
     name = "openai"
-
-    def __init__(self, api_key: SecretStr | None, base_url: str | None = None) -> None:
-        """Take the key and the address, which ends in `/v1`; connect with the first call."""
-        self._key = api_key
-        self._base_url = base_url
-        self._client: AsyncOpenAI | None = None
-        self._connecting = asyncio.Lock()
-
-    def offers(self) -> Sequence[Offer]:
-        """List the default model of each capability."""
-        list_price = find_list_price("openai", GENERATION_MODEL)
-        reason = why_unavailable("OPENAI_API_KEY", self._key, "openai")
-        return [
-            Offer(
-                provider=self.name,
-                capability=Capability.LLM_GENERATION,
-                model=GENERATION_MODEL,
-                quality_tier=QualityTier.STANDARD,
-                cost_unit=CostUnit.TOKEN,
-                price=list_price.price,
-                token_prices=list_price.token_prices,
-                price_source=list_price.price_source,
-                limits=Limits(max_input_tokens=_CONTEXT_TOKENS),
-                available=reason is None,
-                reason=reason,
-            )
-        ]
-
-    async def call(self, call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
-        """Make one attempt; see `ProviderAdapter.call`."""
-        match call.request:
-            case GenerationRequest() as request:
-                return await self._generate(call, request, report_progress)
-            case _:
-                raise InvalidRequest(f"OpenAI is not offered for {call.capability}.")
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            await self._client.close()
+    vendor = "OpenAI"
+    key_setting = "OPENAI_API_KEY"
+    model = GENERATION_MODEL
+    context_tokens = _CONTEXT_TOKENS
+    errors = ERRORS
 
     async def _generate(
-        self, call: ProviderCall, request: GenerationRequest, report_progress: ReportProgress
-    ) -> ProviderAnswer:
+        self, call: ProviderCall, request: GenerationRequest, answer: ArrivingAnswer
+    ) -> GenerationResponse:
         body = _request_body(call.model, request)
-        written = StreamedText(request.max_output_tokens, report_progress)
         client = await self._connected()
-        async with self._translated_errors():
+        async with self._sending(answer):
             stream = await client.responses.create(**body, stream=True, timeout=call.timeout)
             # Leaving early closes the connection, and OpenAI stops writing.
             async with stream:
-                answer = await self._follow(stream, written)
-        response = self._read(answer, request)
-        return ProviderAnswer(response=response, usage=answer.read_usage())
+                ended = await self._follow(stream, answer)
+        if ended.error is not None:
+            raise self._translate(_failure(ended.error), answer)
+        return _read(ended, request)
 
-    async def _follow(self, stream: AsyncIterator[Any], written: StreamedText) -> Answer:
+    async def _follow(self, stream: AsyncIterator[Any], answer: ArrivingAnswer) -> Answer:
+        """Read the stream to its end, which is the one event that tells the usage."""
         async for event in stream:
             match getattr(event, "type", None):
                 case "response.output_text.delta":
-                    written.add(str(event.delta))
+                    answer.add(str(event.delta))
                 case "response.completed" | "response.incomplete" | "response.failed":
-                    return AnswerEnded.model_validate(event, from_attributes=True).response
+                    ended = AnswerEnded.model_validate(event, from_attributes=True).response
+                    answer.usage = ended.read_usage()
+                    return ended
                 case "error":
-                    raise self._failure(AnswerError.model_validate(event, from_attributes=True))
+                    error = AnswerError.model_validate(event, from_attributes=True)
+                    raise self._translate(_failure(error), answer)
         raise ProviderFault("OpenAI's answer broke off.")
 
-    async def _connected(self) -> "AsyncOpenAI":
-        async with self._connecting:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._connect)
-            return self._client
-
     def _connect(self) -> "AsyncOpenAI":
-        from openai import AsyncOpenAI  # noqa: PLC0415 - see the module's docstring
+        from openai import AsyncOpenAI  # noqa: PLC0415 - see the base class's module
 
         client = AsyncOpenAI(api_key=self._secret, base_url=self._base_url, max_retries=0)
         # Loads the resource's modules now, in this thread.
         _ = client.responses
         return client
 
-    def _read(self, answer: Answer, request: GenerationRequest) -> GenerationResponse:
-        if answer.error is not None:
-            raise self._failure(answer.error)
-        if answer.refused:
-            raise Refused("The model declined to answer, or OpenAI's content filter stopped it.")
-        if answer.cut_off:
-            return GenerationResponse(text=answer.text, finish_reason="length")
-        if answer.status != "completed":
-            raise ProviderFault(f"OpenAI ended the answer as '{answer.status}'.")
-        schema = request.response_schema
-        data = None if schema is None else read_data(answer.text, schema)
-        return GenerationResponse(text=answer.text, data=data, finish_reason="stop")
+    def _read_failure(self, error: Any) -> VendorFailure:
+        response = getattr(error, "response", None)
+        return VendorFailure(
+            status=getattr(error, "status_code", None),
+            type=error.type,
+            code=error.code,
+            message=str(error.body.get("message", "")) if isinstance(error.body, dict) else "",
+            headers={} if response is None else response.headers,
+        )
 
-    def _failure(self, error: AnswerError) -> ProviderError:
-        # The broad class of an error that a stream brings is that of the event: no help.
-        failure = VendorFailure(None, None, error.code, error.message)
-        return translate("OpenAI", ERRORS, failure, self._secret)
 
-    @property
-    def _secret(self) -> str:
-        return self._key.get_secret_value() if self._key else ""
+def _failure(error: AnswerError) -> VendorFailure:
+    # The broad class of an error that a stream brings is that of the event: no help.
+    return VendorFailure(None, None, error.code, error.message)
 
-    @asynccontextmanager
-    async def _translated_errors(self) -> AsyncIterator[None]:
-        """Turn what the SDK raises into our errors; the original, which may hold the key, goes."""
-        import openai  # noqa: PLC0415 - see the module's docstring
 
-        try:
-            yield
-        except openai.APITimeoutError:
-            raise ProviderFault("OpenAI did not answer in time.") from None
-        except openai.APIConnectionError:
-            raise ProviderFault("The connection to OpenAI failed.") from None
-        except openai.APIError as error:
-            response = getattr(error, "response", None)
-            failure = VendorFailure(
-                status=getattr(error, "status_code", None),
-                type=error.type,
-                code=error.code,
-                message=str(error.body.get("message", "")) if isinstance(error.body, dict) else "",
-                headers={} if response is None else response.headers,
-            )
-            raise translate("OpenAI", ERRORS, failure, self._secret) from None
-        except (httpx2.HTTPError, json.JSONDecodeError, UnicodeDecodeError, ValidationError):
-            raise ProviderFault("OpenAI's answer can't be read.") from None
+def _read(ended: Answer, request: GenerationRequest) -> GenerationResponse:
+    if ended.refused:
+        raise Refused("The model declined to answer, or OpenAI's content filter stopped it.")
+    if ended.cut_off:
+        return GenerationResponse(text=ended.text, finish_reason="length")
+    if ended.status != "completed":
+        raise ProviderFault(f"OpenAI ended the answer as '{ended.status}'.")
+    schema = request.response_schema
+    data = None if schema is None else read_data(ended.text, schema)
+    return GenerationResponse(text=ended.text, data=data, finish_reason="stop")
 
 
 def _request_body(model: str, request: GenerationRequest) -> dict[str, Any]:

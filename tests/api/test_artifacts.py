@@ -116,6 +116,48 @@ async def test_a_range_beyond_the_end_is_a_problem(door: httpx2.AsyncClient) -> 
     assert answer.headers["Content-Range"] == f"bytes */{len(CONTENT)}"
 
 
+@pytest.mark.parametrize("asked", ["bytes=-0", "bytes=-000", "bytes=-0, 9999-"])
+async def test_a_range_of_no_bytes_is_a_problem(door: httpx2.AsyncClient, asked: str) -> None:
+    artifact = await upload(door)
+    answer = await door.get(f"/artifacts/{artifact['id']}", headers={"Range": asked})
+    problem_of(answer, 416, "range_not_satisfiable")
+
+
+async def test_a_range_beyond_the_end_of_this_version_is_a_problem(
+    door: httpx2.AsyncClient,
+) -> None:
+    artifact = await upload(door)
+    headers = {"Range": "bytes=9999-", "If-Range": f'"{artifact["sha256"]}"'}
+    answer = await door.get(f"/artifacts/{artifact['id']}", headers=headers)
+    problem_of(answer, 416, "range_not_satisfiable")
+
+
+@pytest.mark.parametrize("known", ['"{}"', 'W/"{}"', '"another", "{}"', "*"])
+async def test_content_that_is_known_is_not_sent_again(
+    door: httpx2.AsyncClient, known: str
+) -> None:
+    artifact = await upload(door)
+    headers = {"If-None-Match": known.format(artifact["sha256"])}
+    answer = await door.get(f"/artifacts/{artifact['id']}", headers=headers)
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["ETag"] == f'"{artifact["sha256"]}"'
+
+
+async def test_content_that_is_not_known_is_sent(door: httpx2.AsyncClient) -> None:
+    artifact = await upload(door)
+    headers = {"If-None-Match": '"another"'}
+    answer = await door.get(f"/artifacts/{artifact['id']}", headers=headers)
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+
+
+async def test_head_tells_of_the_content_without_it(door: httpx2.AsyncClient) -> None:
+    artifact = await upload(door)
+    answer = await door.head(f"/artifacts/{artifact['id']}")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Length"] == str(len(CONTENT))
+    assert answer.headers["ETag"] == f'"{artifact["sha256"]}"'
+
+
 @pytest.mark.parametrize(
     "asked", ["lines=1-2", "bytes=a-b", "bytes=5-2", "bytes=", "1-2", "bytes=-"]
 )
@@ -192,13 +234,47 @@ async def test_a_form_without_a_file_is_refused(door: httpx2.AsyncClient) -> Non
     assert "'file'" in problem_of(plain, 422, "invalid")["detail"]
 
 
-@pytest.mark.parametrize("boundary", ["", "; boundary=other"])
+PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nhello'
+
+
+@pytest.mark.parametrize(
+    ("boundary", "content", "reason"),
+    [
+        ("", PART, "no boundary"),
+        ("; boundary=", PART, "no boundary"),
+        (f"; boundary={'x' * 5000}", PART, "boundary is too long"),
+        ("; boundary=other", PART, "does not follow its boundary"),
+        ("; boundary=x", PART, "ends before its last boundary"),
+        ("; boundary=x", b"", "ends before its last boundary"),
+        ("; boundary=x", PART + b"\r\n" + PART + b"\r\n--x--\r\n", "more than one file"),
+    ],
+)
 async def test_a_form_that_can_not_be_read_is_malformed(
-    door: httpx2.AsyncClient, boundary: str
+    api: httpx2.AsyncClient, settings: Settings, boundary: str, content: bytes, reason: str
 ) -> None:
     headers = {"Content-Type": f"multipart/form-data{boundary}"}
-    answer = await door.post("/artifacts", content=b"--x\r\nhello", headers=headers)
-    problem_of(answer, 400, "malformed")
+    answer = await api.post("/artifacts", content=content, headers=headers)
+    detail = problem_of(answer, 400, "malformed")["detail"]
+    assert reason in detail
+    assert "'file'" in detail
+    assert stored(settings) == []
+
+
+async def test_a_file_may_stand_between_other_fields(door: httpx2.AsyncClient) -> None:
+    fields = {"before": "1", "after": "2"}
+    answer = await door.post("/artifacts", data=fields, files={"file": ("a", CONTENT)})
+    assert answer.json()["size"] == len(CONTENT)
+
+
+async def test_a_form_may_come_in_single_bytes(door: httpx2.AsyncClient) -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        for byte in PART + b"\r\n--y\r\n--x--\r\n":
+            yield bytes([byte])
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    artifact = (await door.post("/artifacts", content=drip(), headers=headers)).json()
+    answer = await door.get(f"/artifacts/{artifact['id']}")
+    assert answer.content == b"hello\r\n--y"
 
 
 @pytest.fixture
@@ -222,6 +298,19 @@ async def test_a_larger_upload_is_refused_and_leaves_nothing(
     for answer in (raw, form):
         assert "1000" in problem_of(answer, 413, "too_large")["detail"]
     assert stored(settings) == []
+
+
+async def test_a_larger_form_is_refused_before_it_has_come_in(small: httpx2.AsyncClient) -> None:
+    host, port = small.base_url.host, small.base_url.port or 80
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(
+        f"POST {PREFIX}/artifacts HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000000\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode()
+    )
+    writer.write(PART + bytes(1000))
+    async with asyncio.timeout(5):
+        assert b" 413 " in await reader.readline()
+    writer.transport.abort()
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(

@@ -1,8 +1,14 @@
 """What there is, and what is nowhere."""
 
+import json
+import re
+from typing import Any
+
 import httpx2
 import pytest
+from jsonschema import Draft202012Validator
 
+from api.schemas import PREFIX
 from providers.types import Capability
 from tests.problems import problem_of
 
@@ -101,9 +107,96 @@ async def test_a_wrong_method_is_a_problem_that_names_the_right_ones(
     assert "POST" in answer.headers["Allow"]
 
 
-async def test_the_api_describes_itself(door: httpx2.AsyncClient) -> None:
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/execute", "POST"),
+        ("/executions", "GET"),
+        ("/exec-01arz3ndektsv4rrffq69g5fav", "DELETE, GET"),
+        ("/artifacts/1", "DELETE, GET, HEAD"),
+    ],
+)
+async def test_a_wrong_method_is_told_every_method_of_the_path(
+    door: httpx2.AsyncClient, path: str, allowed: str
+) -> None:
+    answer = await door.patch(path)
+    problem_of(answer, 405, "method_not_allowed")
+    assert answer.headers["Allow"] == allowed
+
+
+@pytest.fixture
+async def description(door: httpx2.AsyncClient) -> dict[str, Any]:
+    """Return what the API says of itself."""
     answer = await door.get(str(door.base_url.copy_with(path="/openapi.json")))
-    paths = answer.json()["paths"]
-    execute = paths["/api/v1/ai/pipelines/execute"]["post"]
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def operation_of(description: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+    paths = description["paths"]
+    found: dict[str, Any] = paths.get(PREFIX + path, paths.get(path))[method]
+    return found
+
+
+async def test_the_api_describes_itself(description: dict[str, Any]) -> None:
+    execute = operation_of(description, "post", "/execute")
     schema = execute["requestBody"]["content"]["application/json"]["schema"]
     assert "pipeline_name" in schema["properties"]
+
+
+async def test_every_call_is_described_with_the_one_form_of_problems(
+    description: dict[str, Any],
+) -> None:
+    for operations in description["paths"].values():
+        for operation in operations.values():
+            assert operation["responses"]["default"]["content"] == {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemBody"}}
+            }
+    assert "code" in description["components"]["schemas"]["ProblemBody"]["properties"]
+
+
+async def test_every_reference_of_the_description_leads_somewhere(
+    description: dict[str, Any],
+) -> None:
+    text = json.dumps(description)
+    names = set(re.findall(r'"#/components/schemas/(\w+)"', text))
+    assert names <= set(description["components"]["schemas"])
+    assert "HTTPValidationError" not in text
+
+
+async def test_a_problem_has_the_form_that_is_described(
+    door: httpx2.AsyncClient, description: dict[str, Any]
+) -> None:
+    problem = (await door.post("/execute", json={})).json()
+    schema = {"$ref": "#/components/schemas/ProblemBody", "components": description["components"]}
+    Draft202012Validator(schema).validate(problem)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "media_type"),
+    [
+        ("post", "/execute", "200", "application/json"),
+        ("get", "/{execution_id}/result", "202", "application/json"),
+        ("get", "/{execution_id}/events", "200", "text/event-stream"),
+        ("get", "/{execution_id}/events", "200", "application/json"),
+        ("get", "/health", "503", "application/json"),
+        ("get", "/metrics", "200", "text/plain"),
+        ("get", "/artifacts/{artifact_id}", "200", "*/*"),
+    ],
+)
+async def test_an_answer_is_described(
+    description: dict[str, Any], method: str, path: str, status: str, media_type: str
+) -> None:
+    answers = operation_of(description, method, path)["responses"]
+    assert answers[status]["content"][media_type]["schema"]
+
+
+async def test_an_upload_is_described_as_form_and_as_raw_body(description: dict[str, Any]) -> None:
+    content = operation_of(description, "post", "/artifacts")["requestBody"]["content"]
+    assert set(content) == {"multipart/form-data", "application/octet-stream"}
+
+
+@pytest.mark.parametrize("name", ["X-Tenant-ID", "Idempotency-Key", "Prefer"])
+async def test_a_header_is_described(description: dict[str, Any], name: str) -> None:
+    parameters = operation_of(description, "post", "/execute")["parameters"]
+    assert (name, "header") in {(one["name"], one["in"]) for one in parameters}

@@ -1,6 +1,8 @@
 """What is started, what is refused at the door, and with which sentence."""
 
 import asyncio
+import json
+from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -120,6 +122,13 @@ async def test_every_mistake_of_the_input_is_listed(door: httpx2.AsyncClient) ->
         ({"priority": 0}, "/priority"),
         ({"priority": 6}, "/priority"),
         ({"priority": SECRET}, "/priority"),
+        ({"priority": True}, "/priority"),
+        ({"priority": "2"}, "/priority"),
+        ({"priority": 2.5}, "/priority"),
+        ({"tags": {"team": '"'}}, "/tags/team"),
+        ({"tags": {"team": "a\\b"}}, "/tags/team"),
+        ({"tags": {"team": "a\x1fb"}}, "/tags/team"),
+        ({"tags": {"a\nb": "x"}}, "/tags/a\nb"),
         ({"tags": {"team": 7}}, "/tags/team"),
         ({"tags": {"a:b": "c"}}, "/tags/a:b"),
         ({"tags": {"a/b~c": ""}}, "/tags/a~1b~0c"),
@@ -138,6 +147,61 @@ async def test_a_body_that_does_not_fit_is_refused_with_its_pointer(
     assert SECRET not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"input_data": {"text": ""}}, "'text' must not be empty."),
+        ({"input_data": {"text": None}}, "'text' must be a string, got null."),
+        ({"input_data": []}, "'input_data' must be an object."),
+        ({"tags": []}, "'tags' must be an object."),
+        ({"tags": {"team": 7}}, "'tags.team' must be a string."),
+        (
+            {"tags": {"a:b": "c"}},
+            "The key 'tags.a:b' takes 1 to 64 characters, without ':', '\"', '\\' and control",
+        ),
+        ({"tags": {str(number): "x" for number in range(21)}}, "'tags' may have at most 20"),
+        ({"tags": {str(number): "é" * 100 for number in range(20)}}, "'tags' may have at most"),
+        ({"priority": True}, "'priority' must be a whole number."),
+        ({"priority": 0}, "'priority' must be at least 1."),
+        ({"priority": 6}, "'priority' may be at most 5."),
+        ({"pipeline_name": None}, "'pipeline_name' must be a string."),
+        ({"max_cost_usd": "much"}, "'max_cost_usd' must be a decimal number."),
+        ({"tag": {}}, "There is no key 'tag'. Did you mean 'tags'? Known keys: pipeline_name,"),
+    ],
+)
+async def test_a_mistake_is_told_in_a_plain_sentence_that_names_the_field(
+    door: httpx2.AsyncClient, fields: dict[str, Any], sentence: str
+) -> None:
+    answer = await door.post("/execute", json=TEXT | fields)
+    assert problem_of(answer, 422, "invalid")["detail"].startswith(sentence)
+
+
+async def test_a_body_without_its_fields_is_told_both(door: httpx2.AsyncClient) -> None:
+    detail = problem_of(await door.post("/execute", json={}), 422, "invalid")["detail"]
+    assert detail == "'pipeline_name' is required. 'input_data' is required."
+
+
+async def test_thousands_of_unknown_keys_are_not_all_told(door: httpx2.AsyncClient) -> None:
+    keys = {f"key{number}": 1 for number in range(5000)}
+    problem = problem_of(await door.post("/execute", json=TEXT | keys), 422, "invalid")
+    assert len(problem["errors"]) == 20
+
+
+async def test_null_is_the_same_as_absent(client: Client, execute: Execute) -> None:
+    handle = client.get_workflow_handle(await execute(priority=None, tags=None))
+    description = await handle.describe()
+    assert description.raw_info.priority.priority_key == 3
+    assert "PipelineTags" not in description.search_attributes
+
+
+async def test_an_answer_shows_whole_milliseconds(door: httpx2.AsyncClient) -> None:
+    moments = [
+        datetime.fromisoformat((await door.post("/execute", json=TEXT)).json()["created_at"])
+        for _ in range(3)
+    ]
+    assert [moment.microsecond % 1000 for moment in moments] == [0, 0, 0]
+
+
 async def test_the_most_and_the_longest_ascii_tags_fit(
     api: httpx2.AsyncClient, execute: Execute
 ) -> None:
@@ -146,8 +210,12 @@ async def test_the_most_and_the_longest_ascii_tags_fit(
     assert status["tags"] == tags
 
 
-async def test_a_body_that_is_no_object_is_refused(door: httpx2.AsyncClient) -> None:
-    problem_of(await door.post("/execute", json=[TEXT]), 422, "invalid")
+@pytest.mark.parametrize("body", [[TEXT], [], "text", 7, None])
+async def test_a_body_that_is_no_object_is_refused(door: httpx2.AsyncClient, body: Any) -> None:
+    content = json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    answer = await door.post("/execute", content=content, headers=headers)
+    assert problem_of(answer, 422, "invalid")["detail"] == "The body must be a JSON object."
 
 
 @pytest.mark.parametrize(
@@ -229,12 +297,16 @@ async def test_nothing_is_started_for_what_is_refused(
     [
         (b"", "line 1"),
         (b'{"pipeline_name": ', "line 1"),
-        (b'{"priority": NaN}', ""),
-        (b'{"priority": Infinity}', ""),
-        (b'{"priority": 1e999}', ""),
-        (b'{"pipeline_name": "\\ud800"}', ""),
-        (b'{"pipeline_name": "\xff"}', ""),
-        (b'{"priority": ' + b"9" * 5000 + b"}", ""),
+        (b'{"priority": NaN}', "'priority' is NaN, which is not a JSON value."),
+        (b'{"priority": -Infinity}', "'priority' is -Infinity, which is not a JSON value."),
+        (b'{"a": {"b": [1, 1e400]}}', "'a.b.1' is too large a number."),
+        (b'{"a": {"b": "\\ud800"}}', "'a.b' holds half of a surrogate pair"),
+        (b'{"a": {"\\udfff": 1}}', "A key of 'a' holds half of a surrogate pair"),
+        (b'{"a": "b\\u0000"}', "'a' must not contain the character U+0000."),
+        (b'"\\u0000"', "The body must not contain"),
+        (b'{"\\u0000": 1}', "A key of the body must not contain"),
+        (b'{"pipeline_name": "\xff"}', "The body is not text in UTF-8."),
+        (b'{"priority": ' + b"9" * 5000 + b"}", "'priority' is a number of too many digits."),
         (b"[" * 65 + b"]" * 65, "64"),
         (b"[" * 200_000 + b"]" * 200_000, "64"),
         (b'{"a":' * 65 + b"1" + b"}" * 65, "64"),

@@ -1,5 +1,6 @@
 """The list of executions: a tenant's own, newest first, filtered, in pages."""
 
+from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -67,6 +68,38 @@ async def test_a_listed_execution_says_what_it_is(door: httpx2.AsyncClient) -> N
     }
 
 
+async def test_a_listed_execution_shows_whole_milliseconds(door: httpx2.AsyncClient) -> None:
+    ids = [await started(door) for _ in range(3)]
+    await wait_for(door, ids[::-1])
+    executions = (await door.get("/executions", headers=TENANT)).json()["executions"]
+    moments = [datetime.fromisoformat(execution["created_at"]) for execution in executions]
+    assert [moment.microsecond % 1000 for moment in moments] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("status", ["pending", "running"])
+async def test_what_goes_on_is_found_as_pending_and_as_running(
+    door: httpx2.AsyncClient, status: str
+) -> None:
+    execution_id = await started(door)
+    await wait_for(door, [execution_id], status=status)
+
+
+async def test_what_has_ended_is_not_found_as_pending(
+    api: httpx2.AsyncClient, start_worker: StartWorker
+) -> None:
+    await start_worker(ScriptedAdapter())
+    await wait_for(api, [await started(api)], status="completed")
+    assert await listed(api, status="pending") == []
+
+
+async def test_a_refused_filter_is_told_what_it_takes(door: httpx2.AsyncClient) -> None:
+    answer = await door.get("/executions", params={"tag": "team", "limit": 0}, headers=TENANT)
+    assert problem_of(answer, 422, "invalid")["detail"] == (
+        "'tag' takes a tag as key:value, without '\"', '\\' and control characters. "
+        "'limit' must be at least 1."
+    )
+
+
 async def test_another_tenants_executions_are_not_listed(
     door: httpx2.AsyncClient, execute: Execute
 ) -> None:
@@ -127,6 +160,9 @@ async def test_a_cursor_that_was_not_given_out_is_malformed(
         ("pipeline_name", "No'"),
         ("tag", "team"),
         ("tag", 'team:"'),
+        ("tag", "team:\0"),
+        ("tag", "te\nam:x"),
+        ("tag", "team:"),
         ("tag", "team:\\' OR TenantId = 'default"),
         ("limit", 0),
         ("limit", 201),

@@ -176,6 +176,37 @@ async def test_an_id_that_is_none_of_the_runs_is_malformed(
     problem_of(answer, 400, "malformed")
 
 
+async def test_an_empty_id_means_from_the_beginning_of_a_stream(
+    api: httpx2.AsyncClient, execute: Execute, working: ScriptedAdapter
+) -> None:
+    del working
+    path = f"/{await execute()}/events"
+    everything = await all_frames(api, path)
+    assert await all_frames(api, f"{path}?after=", **{"Last-Event-ID": ""}) == [
+        frame for frame in everything if frame.id
+    ]
+
+
+async def test_an_empty_id_means_from_the_beginning_of_a_websocket(
+    api: httpx2.AsyncClient, execute: Execute, working: ScriptedAdapter
+) -> None:
+    del working
+    path = f"/{await execute()}/events"
+    everything, _ = await all_messages(api, path)
+    again, _ = await all_messages(api, f"{path}?after=")
+    assert durable(again) == durable(everything)
+
+
+@pytest.mark.parametrize(("query", "header"), [("?after=", {}), ("", {"Last-Event-ID": ""})])
+async def test_an_empty_id_means_from_the_beginning_of_a_page(
+    door: httpx2.AsyncClient, pending: str, query: str, header: dict[str, str]
+) -> None:
+    answer = await door.get(
+        f"/{pending}/events{query}", headers={"Accept": "application/json"} | header
+    )
+    assert (answer.status_code, answer.json()) == (200, {"events": [], "next_after": None})
+
+
 async def test_an_id_that_is_none_of_the_runs_is_refused_at_the_handshake(
     door: httpx2.AsyncClient, pending: str
 ) -> None:
@@ -456,3 +487,11 @@ async def test_an_api_that_shuts_down_tells_its_listeners_to_resume_elsewhere(
         with pytest.raises(ConnectionClosed):
             await connection.recv()
         assert connection.close_code == 1012
+
+
+async def test_a_refused_handshake_is_no_error_in_the_log(
+    api: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(InvalidStatus):
+        await all_messages(api, f"/exec-{str(ULID()).lower()}/events")
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -96,6 +96,14 @@ async def terminated(start_worker: StartWorker) -> Handle:
     return handle
 
 
+async def predicate(start_worker: StartWorker) -> Handle:
+    definition = redact_then_summarize(code=("when",)).with_functions(
+        {("summarize", "when"): lambda context: len(context["redacted"]["text"]) > 500}
+    )
+    worker = await start_worker(ScriptedAdapter(), functions={definition.id: definition.functions})
+    return await start(worker, definition)
+
+
 SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -110,6 +118,7 @@ SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
         cancelled_by_signal,
         timed_out,
         terminated,
+        predicate,
     )
 }
 

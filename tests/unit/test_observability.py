@@ -20,6 +20,7 @@ configure_logging("{form}")
 structlog.contextvars.bind_contextvars(execution_id="exec-1", step="redact")
 structlog.get_logger("ours").info("call answered", attempt=2)
 logging.getLogger("theirs").warning("slow %s", "disk")
+said = "my name is " + "Anna"
 try:
     1 / 0
 except ZeroDivisionError:
@@ -45,6 +46,13 @@ def test_every_json_line_is_one_object_with_its_context() -> None:
     assert (theirs["event"], theirs["level"]) == ("slow disk", "warning")
     assert theirs["execution_id"] == "exec-1"
     assert crashed["exception"][0]["exc_type"] == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_local_variables(form: str) -> None:
+    text = "\n".join(lines(form))
+    assert "ZeroDivisionError" in text
+    assert "Anna" not in text
 
 
 def test_a_console_line_has_its_context_and_no_colour_in_a_pipe() -> None:

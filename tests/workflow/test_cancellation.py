@@ -57,7 +57,7 @@ async def test_a_cancelled_run_is_settled_and_its_last_event_says_so(
     assert events[-1].event_type == EventType.WORKFLOW_CANCELLED
     projection, _ = await EventStore(worker.client).read(handle.id)
     assert plain(projection.status) == plain(await progress(handle))
-    assert projection.status.total_cost_usd == 0
+    assert projection.status.known_cost_usd == 0
 
 
 async def test_a_run_that_no_worker_has_seen_can_be_cancelled(

@@ -63,8 +63,7 @@ class LocalAdapter(ProviderAdapter):
         match call.request:
             case TranscriptionRequest() as request:
                 if call.audio is None:
-                    msg = "Speech recognition needs a recording."
-                    raise InvalidRequest(msg)
+                    raise InvalidRequest("Speech recognition needs a recording.")
                 by_speaker = call.capability is Capability.TRANSCRIPTION_DIARIZATION
                 return await transcribe(
                     self._speech,
@@ -83,8 +82,9 @@ class LocalAdapter(ProviderAdapter):
                     "summarize", call, SummarizationResponse, report_progress
                 )
             case _:
-                msg = f"The embedded provider has no use for a {type(call.request).__name__}."
-                raise InvalidRequest(msg)
+                raise InvalidRequest(
+                    f"The embedded provider has no use for a {type(call.request).__name__}."
+                )
 
     async def close(self) -> None:
         """End all child processes."""
@@ -113,8 +113,9 @@ class LocalAdapter(ProviderAdapter):
                 if not offer.available:
                     raise ProviderUnavailable(offer.reason or "")
                 return
-        msg = f"The embedded provider has no model {call.model!r} for {call.capability}."
-        raise InvalidRequest(msg)
+        raise InvalidRequest(
+            f"The embedded provider has no model {call.model!r} for {call.capability}."
+        )
 
     async def _ask_text(
         self,
@@ -126,8 +127,7 @@ class LocalAdapter(ProviderAdapter):
         params = call.request.model_dump(mode="json")
         characters = _characters(params)
         if characters > MAX_TEXT_CHARACTERS:
-            msg = f"The text is longer than {MAX_TEXT_CHARACTERS:,} characters."
-            raise InputTooLarge(msg)
+            raise InputTooLarge(f"The text is longer than {MAX_TEXT_CHARACTERS:,} characters.")
         answer = await self._text.call(method, params, report_progress)
         return ProviderAnswer(
             response=response.model_validate(answer), usage=Usage(characters=characters)

@@ -64,14 +64,12 @@ def survey(path: Path) -> Survey:
         for block in _blocks(file):
             frames += len(block)
             if frames > MAX_SECONDS * rate:
-                msg = f"The recording is longer than {MAX_SECONDS / 3600:.0f} hours."
-                raise InputTooLarge(msg)
+                raise InputTooLarge(f"The recording is longer than {MAX_SECONDS / 3600:.0f} hours.")
             if channels > 1:
                 left, right = block[:, 0].astype(np.float64), block[:, 1].astype(np.float64)
                 products += left @ left, right @ right, left @ right
     if frames == 0:
-        msg = "The recording holds no audio."
-        raise InvalidMedia(msg)
+        raise InvalidMedia("The recording holds no audio.")
     return Survey(frames, rate, channels, 1.0 if channels == 1 else _correlation(products))
 
 
@@ -108,18 +106,19 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
         with soundfile.SoundFile(path) as file:
             if file.channels > MAX_CHANNELS or not MIN_RATE <= file.samplerate <= MAX_RATE:
-                msg = (
+                raise UnsupportedInput(
                     f"The embedded provider reads up to {MAX_CHANNELS} channels"
                     f" at {MIN_RATE} to {MAX_RATE} Hz."
                 )
-                raise UnsupportedInput(msg)
             yield file
     except soundfile.LibsndfileError as error:
         if _is_foreign(path):
-            msg = "The embedded provider reads WAV, FLAC, MP3, Ogg, Opus and AIFF files only."
-            raise UnsupportedInput(msg) from error
-        msg = "The recording can't be read as audio: it is no audio file, or it is damaged."
-        raise InvalidMedia(msg) from error
+            raise UnsupportedInput(
+                "The embedded provider reads WAV, FLAC, MP3, Ogg, Opus and AIFF files only."
+            ) from error
+        raise InvalidMedia(
+            "The recording can't be read as audio: it is no audio file, or it is damaged."
+        ) from error
 
 
 def _is_foreign(path: Path) -> bool:

@@ -83,8 +83,7 @@ class ChildPool:
 
     def _check_open(self) -> None:
         if self._closed:
-            msg = "The embedded provider is closed."
-            raise ProviderFault(msg)
+            raise ProviderFault("The embedded provider is closed.")
 
     async def _take(self) -> "_Child":
         while self._idle:
@@ -118,8 +117,9 @@ class _Child:
                 start_new_session=True,  # Ctrl-C is for the parent, which ends us in order
             )
         except OSError as error:
-            msg = f"No process could be started for the embedded provider ({error.strerror})."
-            raise ProviderFault(msg) from error
+            raise ProviderFault(
+                f"No process could be started for the embedded provider ({error.strerror})."
+            ) from error
         return cls(process)
 
     @property
@@ -141,8 +141,9 @@ class _Child:
                     return message
                 report_progress(message["progress"])
         except (ConnectionError, ValueError) as error:
-            msg = "The embedded provider's process broke off or wrote what can't be read."
-            raise ProviderFault(msg) from error
+            raise ProviderFault(
+                "The embedded provider's process broke off or wrote what can't be read."
+            ) from error
         raise ProviderFault(_obituary(await self._process.wait()))
 
     async def end(self) -> None:

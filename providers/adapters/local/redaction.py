@@ -100,8 +100,9 @@ def settle(findings: Iterable[Finding]) -> list[Finding]:
 def _wanted(entities: Sequence[str] | None) -> frozenset[str]:
     unknown = sorted(set(entities or ()) - set(KNOWN_TYPES))
     if unknown:
-        msg = f"Unknown entity types: {', '.join(unknown)}. Known: {', '.join(KNOWN_TYPES)}."
-        raise InvalidRequest(msg)
+        raise InvalidRequest(
+            f"Unknown entity types: {', '.join(unknown)}. Known: {', '.join(KNOWN_TYPES)}."
+        )
     return frozenset(KNOWN_TYPES if entities is None else entities)
 
 

@@ -93,11 +93,9 @@ async def _recognise(
 def _check(request: TranscriptionRequest, recording: AudioFile) -> None:
     language = request.language
     if language is not None and language.lower().replace("_", "-").split("-")[0] != LANGUAGE:
-        msg = f"The embedded provider understands English only, not {language!r}."
-        raise UnsupportedInput(msg)
+        raise UnsupportedInput(f"The embedded provider understands English only, not {language!r}.")
     if recording.size > MAX_FILE_BYTES:
-        msg = f"The recording is larger than {MAX_FILE_BYTES // 1024**2} MiB."
-        raise InputTooLarge(msg)
+        raise InputTooLarge(f"The recording is larger than {MAX_FILE_BYTES // 1024**2} MiB.")
 
 
 def _one_channel(channels: int) -> str:

@@ -69,7 +69,7 @@ def test_cancel_of_a_run_that_has_ended_is_exit_2(perdure: Perdure, fake: Fake) 
 def test_list_reads_as_many_pages_as_the_limit_takes(perdure: Perdure, fake: Fake) -> None:
     done = perdure("list", "--limit", "3")
     rows = done.stdout.splitlines()
-    assert rows[0].split() == ["ID", "PIPELINE", "STATUS", "AGE", "COST"]
+    assert rows[0].split() == ["ID", "PIPELINE", "STATUS", "AGE"]
     assert [row.split()[3] for row in rows[1:4]] == ["running", "completed", "failed"]
     assert [request.query for request in fake.asked("GET", "/executions")] == [
         {"limit": "3"},

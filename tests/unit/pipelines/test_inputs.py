@@ -51,18 +51,28 @@ def test_an_unknown_key_is_named_with_the_known_ones() -> None:
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [({}, "object"), ([], "array"), ("x", "string"), (True, "boolean"), (None, "null")],
+    [
+        ({}, "an object"),
+        ([], "an array"),
+        ("x", "a string"),
+        (True, "true or false"),
+        (None, "null"),
+    ],
 )
 def test_a_wrong_type_is_told_by_both_names(value: Any, kind: str) -> None:
     schema = {"properties": {"a": {"type": ["integer", "number"]}}}
-    assert mistakes(schema, {"a": value}) == {"/a": f"Expected integer or number, got {kind}."}
+    assert mistakes(schema, {"a": value}) == {
+        "/a": f"'a' must be a whole number or a number, got {kind}."
+    }
 
 
 @pytest.mark.parametrize(
     ("rule", "value"),
     [
-        ({"enum": ["a"]}, PRIVATE),
+        ({"enum": ["a", 1]}, PRIVATE),
         ({"const": "a"}, PRIVATE),
+        ({"maxProperties": 0}, {"b": PRIVATE}),
+        ({"dependentRequired": {"b": ["c"]}}, {"b": PRIVATE}),
         ({"pattern": "^x"}, PRIVATE),
         ({"maxLength": 3}, PRIVATE),
         ({"maximum": 3}, 41111111),
@@ -79,8 +89,43 @@ def test_what_was_expected_is_told_and_never_what_was_there(
 ) -> None:
     found = mistakes({"properties": {"a": rule}}, {"a": value})
     assert list(found) == ["/a"]
-    assert found["/a"].startswith("Expected ")
+    assert found["/a"].startswith("'a' ")
     assert "4111" not in found["/a"]
+    assert "{" not in found["/a"]
+
+
+@pytest.mark.parametrize("value", ["", [], {}])
+def test_what_must_not_be_empty_is_told_so(value: Any) -> None:
+    schema = {"properties": {"a": {"minLength": 1, "minItems": 1, "minProperties": 1}}}
+    assert mistakes(schema, {"a": value}) == {"/a": "'a' must not be empty."}
+
+
+def test_a_place_inside_is_named_by_the_keys_that_lead_there() -> None:
+    schema = {"properties": {"a": {"items": {"properties": {"b": {"type": "string"}}}}}}
+    assert mistakes(schema, {"a": [{"b": 7}]}) == {
+        "/a/0/b": "'a.0.b' must be a string, got a number."
+    }
+
+
+def test_a_misspelt_key_is_told_the_nearest_one() -> None:
+    schema = {"additionalProperties": False, "properties": {"language": {}, "text": {}}}
+    (message,) = mistakes(schema, {"langage": 1}).values()
+    assert message.startswith("There is no key 'langage'. Did you mean 'language'?")
+
+
+def test_a_key_that_a_pattern_allows_is_known() -> None:
+    schema = {"additionalProperties": False, "patternProperties": {"^x_": {}}}
+    assert "'y'" in mistakes(schema, {"x_1": 1, "y": 1})[""]
+
+
+def test_a_long_key_is_not_repeated_whole() -> None:
+    schema = {"additionalProperties": False}
+    assert len(mistakes(schema, {"k" * 5000: 1})[""]) < 200
+
+
+def test_thousands_of_mistakes_are_not_all_told() -> None:
+    schema = {"properties": {"a": {"items": {"type": "string"}}}}
+    assert len(mistakes(schema, {"a": list(range(5000))})) == 20
 
 
 def test_pointers_lead_into_nested_values() -> None:

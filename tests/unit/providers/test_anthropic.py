@@ -11,7 +11,7 @@ from pydantic import SecretStr, TypeAdapter
 from structlog.testing import capture_logs
 
 from providers.adapters.anthropic import ERRORS, AnthropicAdapter
-from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
+from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress, ReportUsage
 from providers.error_table import ErrorRow
 from providers.errors import (
     InputTooLarge,
@@ -31,6 +31,9 @@ from tests.fake_vendor import FakeVendor, serve_fake_vendor
 
 KEY = "sk-ant-api03-0123456789abcdefghij"
 MODEL = "claude-haiku-5-5"
+# What is known of an answer's usage once it has begun, and in the end.
+BEGUN = Usage(input_tokens=700)
+USED = Usage(input_tokens=700, output_tokens=51)
 SCHEMA = {
     "type": "object",
     "properties": {"mood": {"type": "string"}, "score": {"type": "integer", "minimum": 1}},
@@ -101,6 +104,7 @@ async def generate(
     adapter: AnthropicAdapter,
     report: ReportProgress = lambda _: None,
     seconds: float = 20,
+    report_usage: ReportUsage = lambda _: None,
     **request: Any,
 ) -> ProviderAnswer:
     fields = request if "messages" in request else {"prompt": "How are you?", **request}
@@ -111,6 +115,7 @@ async def generate(
         request=GenerationRequest.model_validate(fields),
         audio=None,
         timeout=seconds,
+        report_usage=report_usage,
     )
     return await adapter.call(call, report)
 
@@ -255,6 +260,45 @@ async def test_refusal_is_refused(vendor: FakeVendor, adapter: AnthropicAdapter)
     assert str(caught.value) == "The model declined to answer (cyber)."
 
 
+@pytest.mark.parametrize(
+    ("events", "usage"),
+    [
+        pytest.param([started(), *ending("refusal")], USED, id="refusal"),
+        pytest.param([started(), *ending("pause_turn")], USED, id="unknown ending"),
+        pytest.param([started(), delta("no json"), *ending()], USED, id="breaks the schema"),
+        pytest.param([started(), delta("a"), ending()[0]], USED, id="broke off in the end"),
+        pytest.param([started(), delta("a")], BEGUN, id="broke off"),
+        pytest.param([started(), error_body("overloaded_error")], BEGUN, id="error in the stream"),
+        pytest.param([error_body("overloaded_error")], None, id="error before the beginning"),
+        pytest.param([], Usage(), id="nothing"),
+    ],
+)
+async def test_failure_tells_what_may_be_billed(
+    vendor: FakeVendor,
+    adapter: AnthropicAdapter,
+    events: list[dict[str, Any]],
+    usage: Usage | None,
+) -> None:
+    vendor.stream(*events)
+    with pytest.raises(ProviderError) as caught:
+        await generate(adapter, response_schema=SCHEMA)
+    assert caught.value.usage == usage
+
+
+def test_usage_that_still_grows_has_no_cost(adapter: AnthropicAdapter) -> None:
+    assert cost_of(adapter.offers()[0], BEGUN) is None
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500, 529])
+async def test_request_that_was_turned_down_costs_nothing(
+    vendor: FakeVendor, adapter: AnthropicAdapter, status: int
+) -> None:
+    vendor.answer(status, error_body("new_error"))
+    with pytest.raises(ProviderError) as caught:
+        await generate(adapter)
+    assert caught.value.usage is None
+
+
 async def test_unknown_stop_reason_is_a_fault_and_a_log_line(
     vendor: FakeVendor, adapter: AnthropicAdapter
 ) -> None:
@@ -381,8 +425,9 @@ async def test_connection_lost_in_the_middle_is_a_fault(
     vendor: FakeVendor, adapter: AnthropicAdapter
 ) -> None:
     vendor.stream(started(), delta("a"), ending="cut")
-    with pytest.raises(ProviderFault):
+    with pytest.raises(ProviderFault) as caught:
         await generate(adapter)
+    assert caught.value.usage == BEGUN
 
 
 async def test_page_of_a_proxy_is_a_fault(vendor: FakeVendor, adapter: AnthropicAdapter) -> None:
@@ -393,15 +438,17 @@ async def test_page_of_a_proxy_is_a_fault(vendor: FakeVendor, adapter: Anthropic
 
 async def test_nobody_there_is_a_fault() -> None:
     adapter = AnthropicAdapter(SecretStr(KEY), "http://127.0.0.1:9")
-    with pytest.raises(ProviderFault, match="connection"):
+    with pytest.raises(ProviderFault, match="connection") as caught:
         await generate(adapter)
+    assert caught.value.usage is None
     await adapter.close()
 
 
 async def test_silence_is_a_fault(vendor: FakeVendor, adapter: AnthropicAdapter) -> None:
     vendor.stream(started(), ending="silent")
-    with pytest.raises(ProviderFault, match="in the middle"):
+    with pytest.raises(ProviderFault, match="in the middle") as caught:
         await generate(adapter, seconds=0.2)
+    assert caught.value.usage == BEGUN
 
 
 async def test_cancellation_hangs_up_within_a_second(
@@ -409,13 +456,16 @@ async def test_cancellation_hangs_up_within_a_second(
 ) -> None:
     vendor.stream(started(), delta("a"), ending="silent")
     begun = asyncio.Event()
-    task = asyncio.create_task(generate(adapter, lambda _: begun.set()))
+    told: list[Usage | None] = []
+    call = generate(adapter, lambda _: begun.set(), report_usage=told.append)
+    task = asyncio.create_task(call)
     async with asyncio.timeout(20):
         await begun.wait()
     begin = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert told == [BEGUN]
     async with asyncio.timeout(5):
         await vendor.hung_up.wait()
     assert time.monotonic() - begin < 1

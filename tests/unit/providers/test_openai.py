@@ -15,7 +15,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.failures import to_application_error
-from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
+from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress, ReportUsage
 from providers.adapters.openai import ERRORS, OpenAIAdapter
 from providers.error_table import ErrorRow
 from providers.errors import (
@@ -36,6 +36,9 @@ from tests.fake_vendor import FakeVendor, serve_fake_vendor
 KEY = "sk-proj-0123456789abcdefghij"
 MODEL = "gpt-6-luna"
 SPEC = Path(__file__).resolve().parents[4] / "shared" / "specs" / "openai.json"
+USED = Usage(
+    input_tokens=1000, cached_input_tokens=200, cache_write_input_tokens=100, output_tokens=51
+)
 SCHEMA = {
     "type": "object",
     "properties": {"mood": {"type": "string"}},
@@ -130,7 +133,10 @@ def error_body(kind: str | None = None, code: str | None = None, words: str = "N
 
 
 async def generate(
-    adapter: OpenAIAdapter, report: ReportProgress = lambda _: None, **request: Any
+    adapter: OpenAIAdapter,
+    report: ReportProgress = lambda _: None,
+    report_usage: ReportUsage = lambda _: None,
+    **request: Any,
 ) -> ProviderAnswer:
     fields = request if "messages" in request else {"prompt": "How are you?", **request}
     call = ProviderCall(
@@ -140,6 +146,7 @@ async def generate(
         request=GenerationRequest.model_validate(fields),
         audio=None,
         timeout=20,
+        report_usage=report_usage,
     )
     return await adapter.call(call, report)
 
@@ -150,9 +157,7 @@ async def test_answer_brings_text_usage_and_exact_cost(
     vendor.stream(delta("Fine, "), delta("thanks."), ended(text="Fine, thanks."))
     answer = await generate(adapter)
     assert answer.response == GenerationResponse(text="Fine, thanks.", finish_reason="stop")
-    assert answer.usage == Usage(
-        input_tokens=1000, cached_input_tokens=200, cache_write_input_tokens=100, output_tokens=51
-    )
+    assert answer.usage == USED
     # gpt-6-luna, USD per million: 0.10 input, 0.01 cached, 0.125 written, 0.50 output.
     assert cost_of(adapter.offers()[0], answer.usage) == Decimal("0.00011")
     assert vendor.asked[0].path == "/v1/responses"
@@ -270,10 +275,13 @@ async def test_answer_that_was_cut_off_says_so(vendor: FakeVendor, adapter: Open
     assert answer.usage.output_tokens == 51
 
 
+REFUSAL = message({"type": "refusal", "refusal": "I can't."})
+
+
 @pytest.mark.parametrize(
     "event",
     [
-        ended(output=[message({"type": "refusal", "refusal": "I can't."})]),
+        ended(output=[REFUSAL]),
         ended("incomplete", incomplete_details={"reason": "content_filter"}),
         ended("failed", error={"code": "bio_policy", "message": "No."}),
     ],
@@ -284,6 +292,42 @@ async def test_refusal_is_refused(
     vendor.stream(event)
     with pytest.raises(Refused):
         await generate(adapter)
+
+
+FAILURE = {"code": "server_error", "message": "No."}
+STREAM_ERROR = {"type": "error", "sequence_number": 3, **FAILURE}
+
+
+@pytest.mark.parametrize(
+    ("events", "usage"),
+    [
+        pytest.param([ended(output=[REFUSAL])], USED, id="refusal"),
+        pytest.param([ended("failed", error=FAILURE)], USED, id="failed"),
+        pytest.param([ended("failed", error=FAILURE, usage=None)], None, id="failed at once"),
+        pytest.param([ended("cancelled")], Usage(), id="unknown ending"),
+        pytest.param([ended(text="no json")], USED, id="breaks the schema"),
+        pytest.param([delta("a")], Usage(), id="broke off"),
+        pytest.param([delta("a"), STREAM_ERROR], Usage(), id="error after the first word"),
+        pytest.param([STREAM_ERROR], None, id="error before the first word"),
+    ],
+)
+async def test_failure_tells_what_may_be_billed(
+    vendor: FakeVendor, adapter: OpenAIAdapter, events: list[dict[str, Any]], usage: Usage | None
+) -> None:
+    vendor.stream(*events)
+    with pytest.raises(ProviderError) as caught:
+        await generate(adapter, response_schema=SCHEMA)
+    assert caught.value.usage == usage
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500, 503])
+async def test_request_that_was_turned_down_costs_nothing(
+    vendor: FakeVendor, adapter: OpenAIAdapter, status: int
+) -> None:
+    vendor.answer(status, error_body())
+    with pytest.raises(ProviderError) as caught:
+        await generate(adapter)
+    assert caught.value.usage is None
 
 
 async def test_answer_without_usage_has_no_cost(vendor: FakeVendor, adapter: OpenAIAdapter) -> None:
@@ -452,8 +496,9 @@ async def test_connection_lost_in_the_middle_is_a_fault(
     vendor: FakeVendor, adapter: OpenAIAdapter
 ) -> None:
     vendor.stream(delta("a"), ending="cut")
-    with pytest.raises(ProviderFault):
+    with pytest.raises(ProviderFault) as caught:
         await generate(adapter)
+    assert caught.value.usage == Usage()
 
 
 async def test_page_of_a_proxy_is_a_fault(vendor: FakeVendor, adapter: OpenAIAdapter) -> None:
@@ -464,8 +509,9 @@ async def test_page_of_a_proxy_is_a_fault(vendor: FakeVendor, adapter: OpenAIAda
 
 async def test_nobody_there_is_a_fault() -> None:
     adapter = OpenAIAdapter(SecretStr(KEY), "http://127.0.0.1:9/v1")
-    with pytest.raises(ProviderFault, match="connection"):
+    with pytest.raises(ProviderFault, match="connection") as caught:
         await generate(adapter)
+    assert caught.value.usage is None
     await adapter.close()
 
 
@@ -479,8 +525,9 @@ async def test_silence_is_a_fault(vendor: FakeVendor, adapter: OpenAIAdapter) ->
         audio=None,
         timeout=0.2,
     )
-    with pytest.raises(ProviderFault, match="in time"):
+    with pytest.raises(ProviderFault, match="in time") as caught:
         await adapter.call(call, lambda _: None)
+    assert caught.value.usage == Usage()
 
 
 async def test_cancellation_hangs_up_within_a_second(
@@ -488,13 +535,15 @@ async def test_cancellation_hangs_up_within_a_second(
 ) -> None:
     vendor.stream(delta("a"), ending="silent")
     begun = asyncio.Event()
-    task = asyncio.create_task(generate(adapter, lambda _: begun.set()))
+    told: list[Usage | None] = []
+    task = asyncio.create_task(generate(adapter, lambda _: begun.set(), told.append))
     async with asyncio.timeout(20):
         await begun.wait()
     begin = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert told == [Usage()]
     async with asyncio.timeout(5):
         await vendor.hung_up.wait()
     assert time.monotonic() - begin < 1

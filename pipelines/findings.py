@@ -1,0 +1,104 @@
+"""Findings: mistakes on their way to the reader, who gets them in order, placed, and not too many.
+
+A hostile document can hold thousands of mistakes. A finding therefore carries its sentence as a
+function where it takes work to write, and only what is shown is written and placed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from pipelines.document import Document, Position
+from pipelines.errors import Mistake, pointer_to
+from pipelines.placing import place_character
+
+MAX_MISTAKES = 100
+MAX_FOUND = 500
+"""Findings after which the search ends."""
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        path: Keys and indexes that lead to it.
+        message: The sentence, or what writes it.
+        offset: The character inside the text that stands there.
+        at_key: Whether the key is wrong, not its value.
+    """
+
+    path: Path
+    message: str | Callable[[], str]
+    offset: int | None = None
+    at_key: bool = False
+
+
+def report(findings: Iterable[Finding], document: Document) -> list[Mistake]:
+    """Sort, cut, place and write the findings."""
+    found = list(islice(findings, MAX_FOUND + 1))
+    order = _Order(document)
+    shown = sorted(found, key=order)[:MAX_MISTAKES]
+    mistakes = list(dict.fromkeys(_written(finding, document) for finding in shown))
+    if len(found) > MAX_FOUND:
+        mistakes.append(Mistake("", f"And more than {MAX_FOUND - len(shown)} more mistakes."))
+    elif more := len(found) - len(shown):
+        mistakes.append(Mistake("", f"And {more} more mistake{'s' * (more > 1)}."))
+    return mistakes
+
+
+class _Order:
+    """Puts findings in the order in which a reader meets them."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._ordinals = (
+            {} if document.positions else {p: n for n, p in enumerate(_pointers(document.value))}
+        )
+
+    def __call__(self, finding: Finding) -> tuple[int, int, int]:
+        if self._document.positions:
+            placed = _placed(finding, self._document)
+            return placed.line or 0, placed.column or 0, finding.offset or 0
+        pointer = pointer_to(finding.path)
+        while pointer and pointer not in self._ordinals:
+            pointer = pointer.rpartition("/")[0]
+        return self._ordinals.get(pointer, 0), 0, finding.offset or 0
+
+
+def _pointers(value: Any, pointer: str = "") -> Iterator[str]:
+    yield pointer
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield from _pointers(child, pointer + pointer_to((key,)))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _pointers(child, f"{pointer}/{index}")
+
+
+def _placed(finding: Finding, document: Document) -> Mistake:
+    pointer = pointer_to(finding.path)
+    key = document.keys.get(pointer) if finding.at_key else None
+    if key:
+        return Mistake(pointer, "", key.line, key.column)
+    return document.locate(Mistake(pointer, ""))
+
+
+def _written(finding: Finding, document: Document) -> Mistake:
+    message = finding.message if isinstance(finding.message, str) else finding.message()
+    mistake = replace(_placed(finding, document), message=message)
+    if finding.offset is None or mistake.line is None or mistake.column is None:
+        return mistake
+    start = Position(mistake.line, mistake.column)
+    value = _value_at(document.value, finding.path)
+    place = place_character(document.text, start, value, finding.offset) or start
+    return replace(mistake, line=place.line, column=place.column)
+
+
+def _value_at(value: Any, path: Path) -> Any:
+    for part in path:
+        value = value[part]
+    return value

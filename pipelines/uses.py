@@ -1,0 +1,128 @@
+"""Every expression of a definition, where it stands, and what is wrong with it there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from cel_expr_python import cel
+
+from pipelines.cel_check import ExpressionChecker
+from pipelines.cel_tokens import Problem, Token, free_names, tokens_of
+from pipelines.cel_types import describe
+from pipelines.findings import Finding, Path
+from pipelines.input_schemas import InputKeys
+from pipelines.located_templates import MAX_LENGTH, located_expressions, texts_in
+from pipelines.outline import Outline, StepOutline
+from pipelines.scopes import Scope, output_scope, step_scope, type_of
+from pipelines.vocabulary import FOR_EACH_NAMES, RESERVED
+
+MAX_EXPRESSIONS = 1_000
+MAX_TOKENS = 10_000
+MAX_CHARACTERS = 100_000
+"""Bounds of all expressions of one definition together, so that checking takes no longer than it
+should."""
+
+_WANTED = {"BOOL": "true or false", "LIST": "a list"}
+
+
+@dataclass(frozen=True)
+class Use:
+    """One expression at one place.
+
+    Attributes:
+        path: Of the text that it stands in.
+        offset: Of its first character in that text.
+        source: The expression.
+        scope: The names that it may use.
+        step: The step that it belongs to.
+        wanted: What it must give.
+    """
+
+    path: Path
+    offset: int
+    source: str
+    scope: Scope
+    step: StepOutline | None = None
+    wanted: Literal["BOOL", "LIST"] | None = None
+
+
+def expression_findings(output: Any, outline: Outline, inputs: InputKeys) -> Iterator[Finding]:
+    """Find everything that is wrong with the expressions of a definition.
+
+    Args:
+        output: The definition's.
+        outline: Its steps.
+        inputs: The keys of its input.
+    """
+    read: list[tuple[Use, list[Token]]] = []
+    characters = words = 0
+    for use in _uses(output, outline, inputs):
+        if isinstance(use, Finding):
+            yield use
+            continue
+        tokens = tokens_of(use.source)
+        if isinstance(tokens, Problem):
+            yield Finding(use.path, tokens.message, use.offset + tokens.offset)
+            words += len(use.source) // 10
+        else:
+            read.append((use, tokens))
+            words += len(tokens)
+        characters += len(use.source)
+        if len(read) > MAX_EXPRESSIONS or words > MAX_TOKENS or characters > MAX_CHARACTERS:
+            yield Finding(
+                use.path,
+                f"All expressions of a definition are at most {MAX_EXPRESSIONS}, with at most "
+                f"{MAX_TOKENS} words and signs and {MAX_CHARACTERS} characters.",
+            )
+            return
+    names = {name.text for _, tokens in read for name in free_names(tokens)} - RESERVED
+    check = ExpressionChecker({name: type_of(name, outline, inputs) for name in sorted(names)})
+    for use, tokens in read:
+        yield from _findings(use, tokens, check)
+
+
+def _uses(output: Any, outline: Outline, inputs: InputKeys) -> Iterator[Use | Finding]:
+    for step in outline.steps:
+        path: Path = ("steps", step.index)
+        scope = step_scope(step, outline, inputs)
+        if items := step.text("for_each"):
+            outer = step_scope(step, outline, inputs, binds=False)
+            yield Use((*path, "for_each"), 0, items, outer, wanted="LIST")
+        if condition := step.text("when"):
+            yield Use((*path, "when"), 0, condition, scope, step, "BOOL")
+        for key, source in step.mapping("input").items():
+            if isinstance(source, str) and source:
+                yield Use((*path, "input", key), 0, source, scope, step)
+        for place, text in texts_in(step.mapping("params"), (*path, "params")):
+            for part in located_expressions(text):
+                if isinstance(part, Problem):
+                    yield Finding(place, part.message, part.offset)
+                else:
+                    yield Use(place, *part, scope, step)
+    scope = output_scope(outline, inputs)
+    for key, source in output.items() if isinstance(output, dict) else ():
+        if isinstance(source, str) and source:
+            yield Use(("output", key), 0, source, scope)
+
+
+def _findings(use: Use, tokens: list[Token], check: ExpressionChecker) -> Iterator[Finding]:
+    if len(use.source) > MAX_LENGTH:
+        return  # too long by its form
+    for name in free_names(tokens):
+        known = name.text not in RESERVED or name.text in FOR_EACH_NAMES
+        if known and not use.scope.has(name.text):
+            message = partial(use.scope.explain, name.text)
+            yield Finding(use.path, message, use.offset + name.start)
+    checked = check.check(use.source, tokens, _item(use.step, check))
+    for problem in checked.problems:
+        yield Finding(use.path, problem.message, use.offset + problem.offset)
+    kind = checked.type.name()
+    if use.wanted and kind != "DYN" and not kind.startswith(use.wanted):
+        wanted = f"'{use.path[-1]}' must give {_WANTED[use.wanted]}, this gives {describe(kind)}."
+        yield Finding(use.path, wanted, 0)
+
+
+def _item(step: StepOutline | None, check: ExpressionChecker) -> cel.Type | None:
+    items = step.text("for_each") if step else None
+    return check.item_type(items) if items else None

@@ -1,0 +1,238 @@
+"""Money that was spent is accounted for, however the call ended, on a real server."""
+
+import asyncio
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.testing import ActivityEnvironment
+
+from activities.call import ProviderActivities
+from activities.types import CallProviderInput, Candidate
+from artifacts.fetch import Fetcher
+from artifacts.store import ArtifactStore
+from ledger.entries import Ledger
+from observability.metrics import get_ai_metrics
+from pipelines.model import PipelineDefinition
+from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
+from providers.errors import (
+    InvalidRequest,
+    ProviderError,
+    ProviderFault,
+    ProviderUnavailable,
+    QuotaExhausted,
+    RateLimited,
+    Refused,
+)
+from providers.registry import CapabilityRegistry
+from providers.types import CostUnit, QualityTier, Usage
+from settings import Settings
+from tests.runs import RunningWorker, StartWorker, progress, redact_then_summarize, start
+from tests.scripted import Act, Hang, ScriptedAdapter, answer, fail
+from workflows.types import ExecutionStatus
+
+USED = Usage(characters=7)
+UNKNOWN = "aborted before its usage was known"
+
+
+async def entries_of(
+    worker: RunningWorker, handle: WorkflowHandle[Any, Any]
+) -> list[tuple[str, int, Decimal | None, str]]:
+    """Return step, attempt, cost and price source of a run's entries."""
+    return [
+        (entry.step, entry.attempt, entry.cost_usd, entry.price_source)
+        for entry in await worker.ledger.of_execution(handle.id)
+    ]
+
+
+async def status_of_failed(handle: WorkflowHandle[Any, Any]) -> ExecutionStatus:
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    return await progress(handle)
+
+
+def with_short_first_step(seconds: float) -> PipelineDefinition:
+    definition = redact_then_summarize()
+    first = definition.steps[0].model_copy(update={"timeout": seconds})
+    return definition.model_copy(update={"steps": (first, definition.steps[1])})
+
+
+async def test_a_refusal_that_was_paid_for_has_its_entry(start_worker: StartWorker) -> None:
+    worker = await start_worker(ScriptedAdapter(fail(Refused("no", usage=USED))))
+    handle = await start(worker, redact_then_summarize())
+    status = await status_of_failed(handle)
+    assert await entries_of(worker, handle) == [
+        ("redact", 1, Decimal("0.007"), "the test's script")
+    ]
+    assert status.total_cost_usd == Decimal("0.007")
+
+
+async def test_every_attempt_that_was_paid_for_is_in_the_cost_of_its_step(
+    start_worker: StartWorker,
+) -> None:
+    unreadable = fail(ProviderFault("no JSON", usage=USED))
+    worker = await start_worker(ScriptedAdapter(unreadable, unreadable, answer(characters=10)))
+    handle = await start(worker, redact_then_summarize())
+    await handle.result()
+    status = await progress(handle)
+    assert [step.cost_usd for step in status.steps] == [Decimal("0.024"), Decimal("0.01")]
+    assert status.total_cost_usd == Decimal("0.034")
+
+
+async def test_a_candidate_that_failed_after_it_was_paid_is_part_of_the_total(
+    start_worker: StartWorker,
+) -> None:
+    first = ScriptedAdapter(fail(ProviderUnavailable("gone", usage=USED)))
+    second = ScriptedAdapter(name="other", tier=QualityTier.BASIC)
+    worker = await start_worker(first, second)
+    handle = await start(worker, redact_then_summarize())
+    await handle.result()
+    assert (await progress(handle)).total_cost_usd == Decimal("0.034")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RateLimited("slow"),
+        ProviderUnavailable("no key"),
+        QuotaExhausted("no credit"),
+        InvalidRequest("too odd"),
+        ProviderFault("connection refused"),
+    ],
+    ids=lambda error: error.code,
+)
+async def test_an_error_that_cost_nothing_has_no_entry(
+    start_worker: StartWorker, error: ProviderError
+) -> None:
+    worker = await start_worker(ScriptedAdapter(fail(error)))
+    handle = await start(worker, redact_then_summarize())
+    status = await status_of_failed(handle)
+    assert await entries_of(worker, handle) == []
+    assert status.total_cost_usd == 0
+
+
+async def test_an_attempt_that_took_too_long_makes_the_total_unknown(
+    start_worker: StartWorker, hang: Hang
+) -> None:
+    worker = await start_worker(ScriptedAdapter(hang, answer(characters=7)))
+    handle = await start(worker, with_short_first_step(0.3))
+    await handle.result()
+    assert (await entries_of(worker, handle))[:2] == [
+        ("redact", 1, None, UNKNOWN),
+        ("redact", 2, Decimal("0.007"), "the test's script"),
+    ]
+    status = await progress(handle)
+    assert (status.total_cost_usd, status.known_cost_usd) == (None, Decimal("0.014"))
+    assert [step.cost_usd for step in status.steps] == [None, Decimal("0.007")]
+
+
+async def test_a_cancelled_call_makes_the_total_unknown(
+    start_worker: StartWorker, hang: Hang
+) -> None:
+    worker = await start_worker(ScriptedAdapter(answer(characters=7), hang))
+    handle = await start(worker, redact_then_summarize())
+    await hang.entered.wait()
+    await handle.cancel()
+    status = await status_of_failed(handle)
+    assert (await handle.describe()).status == WorkflowExecutionStatus.CANCELED
+    assert await entries_of(worker, handle) == [
+        ("redact", 1, Decimal("0.007"), "the test's script"),
+        ("summarize", 1, None, UNKNOWN),
+    ]
+    assert (status.total_cost_usd, status.known_cost_usd) == (None, Decimal("0.007"))
+
+
+class ToldHang(Hang):
+    """Hangs, and tells what it used when it is cancelled."""
+
+    def __init__(self, usage: Usage | None) -> None:
+        super().__init__()
+        self._usage = usage
+
+    async def __call__(self, call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
+        try:
+            return await super().__call__(call, report_progress)
+        except asyncio.CancelledError:
+            call.report_usage(self._usage)
+            raise
+
+
+@pytest.mark.parametrize(
+    ("usage", "total"), [(USED, Decimal("0.007")), (Usage(), None), (None, Decimal(0))], ids=str
+)
+async def test_a_cancelled_call_costs_what_its_provider_told(
+    start_worker: StartWorker, usage: Usage | None, total: Decimal | None
+) -> None:
+    hang = ToldHang(usage)
+    worker = await start_worker(ScriptedAdapter(hang))
+    handle = await start(worker, redact_then_summarize())
+    await hang.entered.wait()
+    await handle.cancel()
+    assert (await status_of_failed(handle)).total_cost_usd == total
+
+
+async def test_a_cancelled_call_of_a_free_provider_cost_nothing(
+    start_worker: StartWorker, hang: Hang
+) -> None:
+    free = ScriptedAdapter(hang, price=Decimal(0), cost_unit=CostUnit.FREE)
+    worker = await start_worker(free)
+    handle = await start(worker, redact_then_summarize())
+    await hang.entered.wait()
+    await handle.cancel()
+    assert (await status_of_failed(handle)).total_cost_usd == 0
+    assert await entries_of(worker, handle) == []
+
+
+async def test_a_run_that_took_too_long_has_an_unknown_total(
+    start_worker: StartWorker, hang: Hang
+) -> None:
+    worker = await start_worker(ScriptedAdapter(hang))
+    definition = redact_then_summarize().model_copy(update={"timeout": 1})
+    handle = await start(worker, definition)
+    assert (await status_of_failed(handle)).total_cost_usd is None
+
+
+@pytest.mark.parametrize("act", [answer(characters=7), fail(Refused("no", usage=USED))])
+async def test_a_cancellation_waits_until_the_entry_is_written(
+    settings: Settings, engine: AsyncEngine, act: Act
+) -> None:
+    called = asyncio.Event()
+
+    async def tell_and_act(call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
+        called.set()
+        return await act(call, report_progress)
+
+    ledger = Ledger(engine)
+    activities = ProviderActivities(
+        CapabilityRegistry([ScriptedAdapter(tell_and_act)]),
+        ledger,
+        ArtifactStore(engine, settings.ai_data_dir / "artifacts", max_bytes=1),
+        Fetcher(allowed_hosts=(), max_bytes=1, folder=settings.ai_data_dir),
+        get_ai_metrics(),
+    )
+    call = CallProviderInput(
+        tenant_id="tenant-1",
+        execution_id="exec-1",
+        pipeline="two_steps@1.0.0",
+        step=redact_then_summarize().steps[0],
+        candidate=Candidate(provider="scripted", model="model-1"),
+        call_id="exec-1/redact/0",
+        earlier_attempts=0,
+        context={"text": "Jane called"},
+        position=0,
+        scheduled_at=datetime.now(UTC),
+    )
+    environment = ActivityEnvironment()
+    async with engine.begin():  # nobody else can write
+        running = asyncio.create_task(environment.run(activities.call_provider, call))
+        await called.wait()
+        for _ in range(2):
+            running.cancel()
+            done, _ = await asyncio.wait([running], timeout=0.1)
+            assert not done
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert [entry.cost_usd for entry in await ledger.of_execution("exec-1")] == [Decimal("0.007")]

@@ -1,0 +1,86 @@
+"""When a run must stop: it was cancelled, or its time is up.
+
+The interpreter is never interrupted where it stands. An interruption could hit it between an answer
+that is in history already and the moment in which it takes note of it, and what the workflow
+believes would no longer be what its history says. Instead the open activities are asked to end,
+and the interpreter looks here before every new command. Both signs, the cancellation and the time,
+are set before any of our code runs in a workflow task, so that nothing new begins in the very task
+in which one of them arrives.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+from activities.types import ErrorInfo
+
+_Result = TypeVar("_Result")
+_TURNS = 10
+
+
+class Stopped(Exception):
+    """The run must not go on."""
+
+    def __init__(self, error: ErrorInfo, *, cancelled: bool) -> None:
+        """Take the run's error, and whether somebody asked for it."""
+        super().__init__(error.message)
+        self.error = error
+        self.cancelled = cancelled
+
+
+class Stopping:
+    """Knows whether to stop, and which activities are open."""
+
+    def __init__(self, timeout: float) -> None:
+        """Take the run's timeout in seconds, which counts from now."""
+        self._timeout = timeout
+        self._deadline: datetime = workflow.now() + timedelta(seconds=timeout)
+        self._open: list[workflow.ActivityHandle[Any]] = []
+
+    def check(self) -> None:
+        """Look before a new command.
+
+        Raises:
+            Stopped: There must be none.
+        """
+        reason = workflow.cancellation_reason()
+        if reason is not None:
+            message = f"The run was cancelled: {reason}." if reason else "The run was cancelled."
+            raise Stopped(ErrorInfo(code="cancelled", message=message), cancelled=True)
+        if workflow.now() >= self._deadline:
+            message = f"The run took longer than {self._timeout:g} s."
+            raise Stopped(ErrorInfo(code="timed_out", message=message), cancelled=False)
+
+    async def watch(self, handle: workflow.ActivityHandle[_Result]) -> _Result:
+        """Wait for an activity that is aborted when the run must stop.
+
+        Raises:
+            ActivityError: It failed.
+            Stopped: It was aborted, and has recorded what it used.
+        """
+        self._open.append(handle)
+        try:
+            return await handle
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                self.check()
+            raise
+        finally:
+            self._open.remove(handle)
+
+    async def abort(self) -> None:
+        """Ask every open activity to end; does nothing while the run may go on.
+
+        A handle that is cancelled forgets an answer that arrived in the same workflow task. It
+        takes an answer a few turns of the event loop to reach the interpreter: they come first.
+        """
+        try:
+            self.check()
+        except Stopped:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            for handle in self._open:
+                handle.cancel()
