@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -11,10 +12,11 @@ from decimal import Decimal
 import structlog
 from pydantic import ValidationError
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.failures import KNOWN_ERRORS, to_application_error
 from activities.heartbeats import Heartbeats
-from activities.types import CALL_PROVIDER, CallProviderInput, CallProviderResult
+from activities.types import CALL_PROVIDER, CallProviderInput, CallProviderResult, whole_ms
 from artifacts.fetch import Fetcher
 from artifacts.store import SCHEME, ArtifactStore
 from ledger.entries import Entry, Ledger
@@ -130,10 +132,13 @@ class ProviderActivities:
             status = error.code
             log.warning("provider call failed", code=error.code, error=str(error), attempt=attempt)
             raise to_application_error(error, attempt) from error
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - told by its kind
             status = "internal"
-            log.exception("provider call crashed", attempt=attempt)
-            raise
+            kind = type(error).__name__
+            # Its own text may hold what people said, and would stand in history and in events.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("provider call crashed", error=kind, attempt=attempt, traceback=where)  # noqa: TRY400
+            raise ApplicationError(f"The call crashed: {kind}.", type="internal") from None
         finally:
             self._metrics.record_step_execution(
                 capability=call.step.capability, provider=call.candidate.provider, status=status
@@ -195,7 +200,7 @@ class ProviderActivities:
             usage=answer.usage,
             cost_usd=_sum([attempt.earlier_cost, entry.cost_usd]),
             attempt=attempt.number,
-            completed_at=_now(),
+            completed_at=whole_ms(datetime.now(UTC)),
             output=output,
         )
 
@@ -237,7 +242,7 @@ class ProviderActivities:
                 size=artifact.size,
             )
             return
-        async with self._fetcher.fetch(url) as (path, media_type, size):
+        async with self._fetcher.fetch(url, call.step.timeout) as (path, media_type, size):
             yield AudioFile(path=path, media_type=media_type, size=size)
 
 
@@ -278,9 +283,3 @@ def _typed_request(call: CallProviderInput) -> Value:
         raise InvalidRequest(
             f"Step '{call.step.name}' can't ask for {call.step.capability}: {problems}."
         ) from None
-
-
-def _now() -> datetime:
-    """Return the time in whole milliseconds, which survive every encoding."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)

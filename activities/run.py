@@ -17,6 +17,7 @@ from activities.types import (
     SettleInput,
     Settlement,
     StepPlan,
+    whole_ms,
 )
 from ledger.entries import Ledger
 from observability.metrics import Metrics
@@ -73,7 +74,7 @@ class RunActivities:
             error=run.error,
             total_cost_usd=total.total,
             known_cost_usd=total.known,
-            completed_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
+            completed_at=whole_ms(now),
             notes=run.notes,
         )
 

@@ -193,3 +193,8 @@ class Settlement(Value):
     known_cost_usd: Money
     completed_at: datetime
     notes: tuple[StepNote, ...] = Field(default=())
+
+
+def whole_ms(moment: datetime) -> datetime:
+    """Cut a time to whole milliseconds, which survive every encoding."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -25,7 +25,7 @@ from api.schemas import (
 )
 from api.starting import start_execution
 from events.projection import Projection
-from events.store import StoreClosed
+from events.store import ExecutionNotFound, StoreClosed
 from workflows.types import RunStatus
 
 MAX_WAIT = 60  # s
@@ -70,10 +70,12 @@ async def execute(
         headers["Idempotent-Replayed"] = "true"
     wait = _preferred_wait(prefer)
     if wait is not None:
-        projection = await _wait_for_end(services, answer.execution_id, wait)
-        if projection.status.status.ended:
-            headers["Preference-Applied"] = f"wait={wait:g}"
-            return _json(_result(answer.execution_id, projection), 200, headers)
+        # The run is started: whatever happens to the waiting, its id must reach the caller.
+        with suppress(RPCError, ExecutionNotFound):
+            projection = await _wait_for_end(services, answer.execution_id, wait)
+            if projection.status.status.ended:
+                headers["Preference-Applied"] = f"wait={wait:g}"
+                return _json(_result(answer.execution_id, projection), 200, headers)
     return _json(answer, 200 if replayed else 202, headers)
 
 

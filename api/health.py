@@ -14,6 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
 from api.context import Services, ServicesOf
 from api.schemas import PREFIX, PROBLEMS, ComponentHealth, Health
+from connection import TemporalUnreachable
 from observability.metrics import CONTENT_TYPE, render_metrics
 
 _TIMEOUT = 2.0  # s for each component
@@ -55,13 +56,16 @@ async def _check(
             problem = await check(services)
     except TimeoutError:
         problem = f"no answer within {_TIMEOUT:g} s"
+    except TemporalUnreachable as error:
+        problem = str(error)
     except Exception as error:  # noqa: BLE001 - that is what is reported
         problem = type(error).__name__
     return ComponentHealth(status="unavailable" if problem else "ok", detail=problem)
 
 
 async def _temporal(services: Services) -> str | None:
-    well = await services.client.service_client.check_health(timeout=timedelta(seconds=_TIMEOUT))
+    client = await services.temporal()
+    well = await client.service_client.check_health(timeout=timedelta(seconds=_TIMEOUT))
     return None if well else "not serving"
 
 
@@ -74,9 +78,10 @@ async def _database(services: Services) -> str | None:
 
 
 async def _workers(services: Services) -> str | None:
-    answer = await services.client.workflow_service.describe_task_queue(
+    client = await services.temporal()
+    answer = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
-            namespace=services.client.namespace,
+            namespace=client.namespace,
             task_queue=TaskQueue(name=services.task_queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         ),

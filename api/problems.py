@@ -188,7 +188,10 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - a
 
 
 def _away(what: str) -> Problem:
-    detail = f"{what} does not answer at the moment. Nothing was started; try again."
+    detail = (
+        f"{what} does not answer at the moment. Try again; "
+        "with an Idempotency-Key nothing starts twice."
+    )
     return Problem(503, "unavailable", detail, headers={"Retry-After": RETRY_AFTER})
 
 

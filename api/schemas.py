@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from activities.types import ErrorInfo
+from activities.types import ErrorInfo, whole_ms
 from providers.types import Capability, CostUnit, Money, QualityTier
 from workflows.types import ExecutionStatus, RunStatus, StepStatus
 
@@ -53,11 +53,7 @@ MAX_TAGS = 20
 _MAX_TAGS_BYTES = 2048
 
 
-def _whole_milliseconds(moment: datetime) -> datetime:
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-Moment = Annotated[datetime, AfterValidator(_whole_milliseconds)]
+Moment = Annotated[datetime, AfterValidator(whole_ms)]
 """A time in an answer."""
 
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import IO
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
@@ -67,27 +68,41 @@ class Fetcher:
         _refuse_private(host, str(address))
 
     @asynccontextmanager
-    async def fetch(self, url: str) -> AsyncIterator[tuple[Path, str, int]]:
+    async def fetch(self, url: str, seconds: float) -> AsyncIterator[tuple[Path, str, int]]:
         """Download to a temporary file; yields path, media type and size; removes it at the end.
+
+        Args:
+            url: What to download.
+            seconds: How long the download may take.
 
         Raises:
             FetchRefused: The address, or one that it redirects to, is not public. Not retryable.
             FetchFailed: The answer was not 200, or too large. Not retryable.
-            FetchInterrupted: 5xx, 408, 429, or the connection broke. Retryable.
+            FetchInterrupted: 5xx, 408, 429, too slow, or the connection broke. Retryable.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=self._folder, prefix="fetch-") as file:
-            head, size = b"", 0
-            async for chunk in self._stream(url):
-                size += len(chunk)
-                if size > self._max_bytes:
-                    raise FetchFailed(f"The recording has more than {self._max_bytes} bytes.")
-                head += chunk[: HEAD_BYTES - len(head)]
-                await asyncio.to_thread(file.write, chunk)
-            if not size:
-                raise FetchFailed("The recording's address answered without content.")
-            await asyncio.to_thread(file.flush)
+            try:
+                async with asyncio.timeout(seconds):
+                    head, size = await self._download(url, file)
+            except TimeoutError:
+                sentence = f"The recording could not be downloaded within {seconds:g} s."
+                raise FetchInterrupted(sentence) from None
             yield Path(file.name), media_type_of(head, None), size
+
+    async def _download(self, url: str, file: IO[bytes]) -> tuple[bytes, int]:
+        """Write the content to a file; return its first bytes and its size."""
+        head, size = b"", 0
+        async for chunk in self._stream(url):
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise FetchFailed(f"The recording has more than {self._max_bytes} bytes.")
+            head += chunk[: HEAD_BYTES - len(head)]
+            await asyncio.to_thread(file.write, chunk)
+        if not size:
+            raise FetchFailed("The recording's address answered without content.")
+        await asyncio.to_thread(file.flush)
+        return head, size
 
     async def _stream(self, url: str) -> AsyncIterator[bytes]:
         async with httpx2.AsyncClient(

@@ -10,7 +10,9 @@ import asyncio
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import AsyncIterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +60,8 @@ artifacts = Table(
 )
 
 SCHEME = "artifact://"
+# s without a byte after which an upload that has not ended never will.
+_ABANDONED = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class ArtifactStore:
         self._max_bytes = max_bytes
         self._incoming = folder / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
+        _sweep(self._incoming)
 
     async def put(
         self, tenant_id: str, chunks: AsyncIterable[bytes], declared_type: str | None = None
@@ -221,6 +226,14 @@ class ArtifactStore:
         # A tenant's name may be anything, its folder's name may not.
         tenant = hashlib.sha256(tenant_id.encode()).hexdigest()[:16]
         return self._folder / tenant / sha256[:2] / sha256
+
+
+def _sweep(incoming: Path) -> None:
+    """Remove what uploads left behind whose process was killed."""
+    for path in incoming.iterdir():
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
 
 
 def _sync(file: IO[bytes]) -> None:

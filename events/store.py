@@ -275,7 +275,7 @@ _installed: EventStore | None = None
 
 def install_event_store(store: EventStore | None) -> EventStore | None:
     """Make `get_event_store` return this one, and return the one before; for composition roots."""
-    global _installed  # noqa: PLW0603 - the one place where a process keeps its store
+    global _installed
     before, _installed = _installed, store
     return before
 

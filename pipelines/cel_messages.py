@@ -12,10 +12,13 @@ from pipelines.cel_tokens import MACROS, Problem, Token
 from pipelines.cel_types import PACKAGE, describe, fields_of
 from pipelines.vocabulary import RESERVED, hint
 
-FUNCTIONS = tuple(
-    ["bool", "bytes", "contains", "double", "duration", "dyn", "endsWith", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds", "int", "matches", "size", "startsWith", "string", "timestamp", "type", "uint"]
-)
-"""CEL's standard functions, https://github.com/google/cel-spec (langdef.md, read 2026-11-24)."""
+# https://github.com/google/cel-spec/blob/master/doc/langdef.md (read 2026-11-24).
+_STANDARD = """
+bool bytes contains double duration dyn endsWith getDate getDayOfMonth getDayOfWeek getDayOfYear
+getFullYear getHours getMilliseconds getMinutes getMonth getSeconds int matches size startsWith
+string timestamp type uint
+"""
+FUNCTIONS = tuple(_STANDARD.split())
 
 _ERROR = re.compile(r"^(?:\w+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
@@ -24,11 +27,14 @@ _OVERLOAD = re.compile(r"found no matching overload for '([^']+)' applied to '\(
 _SELECT = re.compile(r"expression of type '(.+)' cannot be the operand of a select")
 _RANGE = re.compile(r"expression of type '(.+)' cannot be the range")
 _RESERVED = re.compile(r"reserved identifier: (\w+)")
+_MACRO = re.compile(r"(\w+)\(\) (?:argument|variable name|accumulat)")
+_NUMBER = re.compile(r"invalid \w+ literal")
 _SYNTAX = re.compile(r"Syntax error: (.*)")
 _UNEXPECTED = re.compile(r"(?:mismatched|extraneous) input '(.*?)' expecting (.*)")
 _MISSING = re.compile(r"missing '(.)' at '(.*)'")
 _TOO_DEEP = re.compile(r"recursion (?:depth|limit)")
 
+_LOGIC = {"_&&_", "_||_", "!_", "_?_:_"}
 _NUMBERS = {"int", "uint", "double"}
 _COMPARISONS = {"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_"}
 
@@ -121,28 +127,30 @@ def _overload(offset: int, match: re.Match[str], tokens: list[Token]) -> Problem
 
 
 def _no_overload(operator: str, types: list[str], said: list[str], at: str) -> str:
-    if operator in {"_&&_", "_||_", "!_", "_?_:_"} and at == "(":
-        return "The condition inside this must be true or false."
-    if operator == "_?_:_" and types[0] in {"bool", "dyn"}:
-        return f"Both branches of '? :' must be of one kind, found {said[1]} and {said[2]}."
-    if operator == "_?_:_":
-        return f"What stands before '?' must be true or false, found {said[0]}."
-    if operator in {"_&&_", "_||_"}:
-        wrong = next((s for t, s in zip(types, said, strict=True) if t != "bool"), said[0])
-        return f"Both sides of '{operator.strip('_')}' must be true or false, found {wrong}."
-    if operator in {"!_", "-_"}:
-        return f"'{operator[0]}' does not go with {said[0]}."
+    sign = operator.strip("_")
+    if operator in _LOGIC:
+        return _no_logic(operator, types, said, at)
     if operator == "_[_]" and types[0].startswith(f"{PACKAGE}."):
         return f"{_upper(said[0])} has fields: write '.name' instead of '[…]'."
     if operator == "_[_]":
         return f"{_upper(said[0])} has nothing at {said[1]}."
+    if operator in _COMPARISONS:
+        return f"'{sign}' does not compare {said[0]} with {said[1]}."
     if operator == "@in":
         return f"'in' does not look for {said[0]} in {said[1]}."
-    if operator in _COMPARISONS:
-        return f"'{operator.strip('_')}' does not compare {said[0]} with {said[1]}."
-    if operator.startswith("_"):
-        return f"'{operator.strip('_')}' does not go with {said[0]} and {said[1]}."
-    return f"{operator}() does not take {' and '.join(said)}."
+    called = f"'{sign}' does not go with" if "_" in operator else f"{operator}() does not take"
+    return f"{called} {' and '.join(said)}."
+
+
+def _no_logic(operator: str, types: list[str], said: list[str], at: str) -> str:
+    if at == "(":
+        return "The condition in these brackets must be true or false."
+    if operator != "_?_:_":
+        wrong = next((s for t, s in zip(types, said, strict=True) if t != "bool"), said[0])
+        return f"'{operator.strip('_')}' takes only what is true or false, found {wrong}."
+    if types[0] in {"bool", "dyn"}:
+        return f"Both branches of '? :' must be of one kind, found {said[1]} and {said[2]}."
+    return f"What stands before '?' must be true or false, found {said[0]}."
 
 
 def _select(offset: int, match: re.Match[str], tokens: list[Token]) -> Problem:
@@ -162,9 +170,19 @@ def _reserved(offset: int, match: re.Match[str], tokens: list[Token]) -> Problem
     return Problem(offset, f"'{match[1]}' is reserved and can't be used as a name.")
 
 
+def _macro(offset: int, match: re.Match[str], tokens: list[Token]) -> Problem:
+    del tokens
+    return Problem(offset, f"'{match[1]}' is written {MACROS.get(match[1], 'in another way')}.")
+
+
+def _number(offset: int, match: re.Match[str], tokens: list[Token]) -> Problem:
+    del match, tokens
+    return Problem(offset, "The number is too large.")
+
+
 def _too_deep(offset: int, match: re.Match[str], tokens: list[Token]) -> Problem:
     del match, tokens
-    return Problem(offset, "The expression is nested too deeply, or is too long a chain of signs.")
+    return Problem(offset, "The expression is nested too deeply, or has too many operators in a row.")
 
 
 def _syntax(offset: int, match: re.Match[str], tokens: list[Token]) -> Problem:
@@ -231,4 +249,6 @@ _SENTENCES: tuple[
     (_RESERVED, _reserved),
     (_UNDECLARED, _undeclared),
     (_TOO_DEEP, _too_deep),
+    (_MACRO, _macro),
+    (_NUMBER, _number),
 )

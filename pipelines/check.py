@@ -95,7 +95,7 @@ def _has_too_many_steps(value: dict[str, Any]) -> bool:
 
 
 def _functions(value: Any) -> Iterator[Finding]:
-    """Refuse the setting that says which others are Python functions: only the builder writes it."""
+    """Refuse the setting that names Python functions: only the builder writes it."""
     steps = value.get("steps") if isinstance(value, dict) else None
     for index, step in enumerate(steps if isinstance(steps, list) else []):
         if isinstance(step, dict) and "code" in step:

@@ -25,18 +25,23 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-_ONE = frozenset(
-    ["additionalProperties", "propertyNames", "items", "contains", "not", "if", "then", "else", "unevaluatedItems", "unevaluatedProperties", "contentSchema"]
-)
+_SCHEMAS = """
+additionalProperties propertyNames items contains not if then else unevaluatedItems
+unevaluatedProperties contentSchema
+"""
+_ONE = frozenset(_SCHEMAS.split())
 _MANY = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-_COUNTS = frozenset(
-    ["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains"]
-)
+_SIZES = """
+minLength maxLength minItems maxItems minProperties maxProperties minContains maxContains
+"""
+_COUNTS = frozenset(_SIZES.split())
 _NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
-_TEXTS = frozenset(
-    ["$id", "$schema", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$comment", "title", "description", "pattern", "format", "contentEncoding", "contentMediaType"]
-)
+_WORDS = """
+$id $schema $ref $anchor $dynamicRef $dynamicAnchor $comment title description pattern format
+contentEncoding contentMediaType
+"""
+_TEXTS = frozenset(_WORDS.split())
 _FLAGS = frozenset({"uniqueItems", "deprecated", "readOnly", "writeOnly"})
 _PAIRS = (
     ("minLength", "maxLength"),
@@ -48,9 +53,8 @@ _PAIRS = (
 # Schemas that hold for the same value; following only these must come to an end.
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 # What may give the input more keys than `properties` tells.
-_OPENING = frozenset(
-    ["$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "dependentSchemas", "patternProperties"]
-)
+_OTHERS = "$ref $dynamicRef allOf anyOf oneOf if dependentSchemas patternProperties"
+_OPENING = frozenset(_OTHERS.split())
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def schema_findings(schema: dict[str, Any], path: Path) -> Iterator[Finding]:
         yield finding
     if is_schema:
         if "object" not in schema.get("type", "object"):
-            yield Finding((*path, "type"), "'type' must be object: a run's input always is one.")
+            yield Finding((*path, "type"), "A run's input is an object: 'type' must be object.")
         yield from check.endless(path)
 
 

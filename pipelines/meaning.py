@@ -15,6 +15,7 @@ from pipelines.request_check import constant_findings, field_findings, lacking, 
 from pipelines.scopes import step_scope, type_of
 from pipelines.uses import expression_findings
 from pipelines.vocabulary import FOR_EACH_NAMES, RESERVED, Vocabulary, hint
+from providers.types import REQUESTS
 
 
 def meaning_findings(value: dict[str, Any], vocabulary: Vocabulary | None) -> Iterator[Finding]:
@@ -121,11 +122,11 @@ class _Meaning:
         yield from field_findings(capability, params, (*path, "params"))
         yield from field_findings(capability, mapping, (*path, "input"))
         yield from constant_findings(capability, params, (*path, "params"))
-        given: set[str] | None = set(mapping) if mapping else None
+        given: set[str] | None = set(mapping) if isinstance(step.raw.get("input"), dict) else None
         if key and key not in FOR_EACH_NAMES and scope.has(key):
             given = passed_by(capability, type_of(key, self._outline, self._inputs))
         elif step.raw.get("input") is None and not scope.is_open:
-            given = set(scope.known())
+            given = set(scope.known()) & REQUESTS[capability].model_fields.keys()
         if given is not None and (message := lacking(capability, given | params.keys())):
             yield Finding(path, message)
 

@@ -29,8 +29,7 @@ def field_findings(
 
 
 def _no_field(capability: Capability, name: str) -> str:
-    fields = REQUESTS[capability].model_fields
-    return f"A {capability} request has no field {found(name)}.{hint(name, fields)}"
+    return f"{capability} takes no {found(name)}.{hint(name, REQUESTS[capability].model_fields)}"
 
 
 def constant_findings(
@@ -60,17 +59,16 @@ def _at(value: Any, path: Path) -> Any:
 def lacking(capability: Capability, given: set[str]) -> str | None:
     """Say which field no request of this capability can do without."""
     fields = REQUESTS[capability].model_fields
+    if given - fields.keys():
+        return None  # a misspelt one may be meant
     for name, info in fields.items():
         if info.is_required() and name not in given:
-            return f"A {capability} request needs '{name}': give it by 'input' or 'params'."
+            return f"{capability} needs '{name}': give it by 'input' or 'params'."
     for one, other in _EITHER:
         if {one, other} <= fields.keys() and not {one, other} & given:
-            return (
-                f"A {capability} request needs '{one}' or '{other}': "
-                "give it by 'input' or 'params'."
-            )
+            return f"{capability} needs '{one}' or '{other}': give it by 'input' or 'params'."
         if one == "prompt" and {one, other} <= given:
-            return f"A {capability} request takes '{one}' or '{other}', not both."
+            return f"{capability} takes '{one}' or '{other}', not both."
     return None
 
 

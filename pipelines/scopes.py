@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from cel_expr_python import cel
 
@@ -11,6 +12,7 @@ from pipelines.outline import Outline, StepOutline
 from pipelines.vocabulary import FOR_EACH_NAMES, nearest
 
 _LISTED = 12
+_CONSIDERED = 300
 
 
 @dataclass(frozen=True)
@@ -42,25 +44,23 @@ class Scope:
 
     def explain(self, name: str) -> str:
         """Say why a name is not to be used."""
-        maker = self.outline.makers.get(name)
+        maker, step = self.outline.makers.get(name), self.outline.by_name.get(name)
         if maker is not None and maker == self.step:
             return f"'{name}' is the output of this very step."
         if maker is not None:
-            return (
-                f"'{name}' is the output of step '{maker.name}', "
-                "which does not come before this one."
-            )
+            made = f"'{name}' is the output of step '{maker.name}'"
+            return f"{made}, which does not come before this one."
+        if step is not None:
+            return f"'{name}' is a step; its output is called '{step.output}'."
         if name in FOR_EACH_NAMES:
             return f"'{name}' exists only in a step with 'for_each'."
-        if name in self.outline.by_name:
-            output = self.outline.by_name[name].output
-            return f"'{name}' is a step; its output is called '{output}'."
-        known = list(self.known())
+        return f"Unknown name '{name[:40]}'.{self._hint(name)}"
+
+    def _hint(self, name: str) -> str:
+        known = list(islice(self.known(), _CONSIDERED))
         if other := nearest(name, [*known, *self.outline.makers]):
-            return f"Unknown name '{name}'. Did you mean '{other}'?"
-        if 0 < len(known) <= _LISTED:
-            return f"Unknown name '{name}'. Known here: {', '.join(known)}."
-        return f"Unknown name '{name}'."
+            return f" Did you mean '{other}'?"
+        return f" Known here: {', '.join(known)}." if 0 < len(known) <= _LISTED else ""
 
     def known(self) -> Iterable[str]:
         """Yield the names that may be used."""

@@ -3,14 +3,13 @@
 The model's own validation finds the mistakes; this module says them in plain words.
 """
 
-import json
 import math
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, to_json
 
 from pipelines.findings import MAX_FOUND, Finding, Path
 from pipelines.vocabulary import hint
@@ -70,7 +69,7 @@ def parse(value: Any, model: type[_Model]) -> _Model | list[Finding]:
         The model's value, or everything that is wrong with the form.
     """
     try:
-        return model.model_validate_json(json.dumps(value), strict=True)
+        return model.model_validate_json(to_json(value), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
     root = schema_of(model)
@@ -94,6 +93,8 @@ def _finding(detail: ErrorDetails, value: Any, root: Schema) -> Finding | None:
             return Finding(path, message, at_key=True)
         elif _is_other_branch(str(part), value):
             return None
+    if kind == "too_short" and value:
+        return None  # its items are wrong one by one, and none is left
     if kind == "missing":
         return Finding(path, f"'{path[-1]}' is required.")
     if kind == "extra_forbidden":

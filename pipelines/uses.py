@@ -84,26 +84,29 @@ def expression_findings(output: Any, outline: Outline, inputs: InputKeys) -> Ite
 
 def _uses(output: Any, outline: Outline, inputs: InputKeys) -> Iterator[Use | Finding]:
     for step in outline.steps:
-        path: Path = ("steps", step.index)
-        scope = step_scope(step, outline, inputs)
         if items := step.text("for_each"):
             outer = step_scope(step, outline, inputs, binds=False)
-            yield Use((*path, "for_each"), 0, items, outer, wanted="LIST")
-        if condition := step.text("when"):
-            yield Use((*path, "when"), 0, condition, scope, step, "BOOL")
-        for key, source in step.mapping("input").items():
-            if isinstance(source, str) and source:
-                yield Use((*path, "input", key), 0, source, scope, step)
-        for place, text in texts_in(step.mapping("params"), (*path, "params")):
-            for part in located_expressions(text):
-                if isinstance(part, Problem):
-                    yield Finding(place, part.message, part.offset)
-                else:
-                    yield Use(place, *part, scope, step)
+            yield Use(("steps", step.index, "for_each"), 0, items, outer, wanted="LIST")
+        yield from _uses_of(step, step_scope(step, outline, inputs))
     scope = output_scope(outline, inputs)
     for key, source in output.items() if isinstance(output, dict) else ():
         if isinstance(source, str) and source:
             yield Use(("output", key), 0, source, scope)
+
+
+def _uses_of(step: StepOutline, scope: Scope) -> Iterator[Use | Finding]:
+    path: Path = ("steps", step.index)
+    if condition := step.text("when"):
+        yield Use((*path, "when"), 0, condition, scope, step, "BOOL")
+    for key, source in step.mapping("input").items():
+        if isinstance(source, str) and source:
+            yield Use((*path, "input", key), 0, source, scope, step)
+    for place, text in texts_in(step.mapping("params"), (*path, "params")):
+        for part in located_expressions(text):
+            if isinstance(part, Problem):
+                yield Finding(place, part.message, part.offset)
+            else:
+                yield Use(place, *part, scope, step)
 
 
 def _findings(use: Use, tokens: list[Token], check: ExpressionChecker) -> Iterator[Finding]:

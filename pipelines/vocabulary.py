@@ -25,9 +25,13 @@ FOR_EACH_NAMES = ("item", "index")
 
 # https://github.com/google/cel-spec/blob/master/doc/langdef.md (read 2026-11-24): the literals and
 # operators that are words, the reserved identifiers, the names of types, the macros.
-RESERVED: frozenset[str] = frozenset(
-    ["true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while", "bool", "bytes", "double", "dyn", "int", "list", "map", "null_type", "string", "type", "uint", "all", "exists", "exists_one", "filter", "has"]
-).union(FOR_EACH_NAMES)
+_WORDS = """
+true false null in
+as break const continue else for function if import let loop package namespace return var void while
+bool bytes double dyn int list map null_type string type uint
+all exists exists_one filter has
+"""
+RESERVED: frozenset[str] = frozenset(_WORDS.split()).union(FOR_EACH_NAMES)
 
 _LISTED = 12
 _CONSIDERED = 500

@@ -7,10 +7,20 @@ NAME_FORM = (
     "and has at most 64 characters"
 )
 _SHOWN = 40
+_EXPRESSION_LENGTH = 10_000
 _NAME_PATTERN = "^[a-z][a-z0-9_]{0,63}$"
+_KINDS = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "object": "a mapping",
+    "string": "text",
+}
 _BY_KEY = {
     "version": "a semantic version in text, such as 1.0.0",
     "max_cost_usd": 'an amount in USD above 0, such as "0.50"',
+    "input": "a key of the context, such as transcript, or a mapping of fields to expressions",
     "needs": "a list of step names",
     "providers": "a list of providers' names",
     "steps": "a list of 1 to 200 steps",
@@ -56,20 +66,11 @@ def _expected(node: Schema) -> str:
         return f"one of {', '.join(node['enum'])}"
     if node.get("pattern") == _NAME_PATTERN:
         return NAME_FORM
-    match node.get("type"):
-        case "boolean":
-            return "true or false"
-        case "integer":
-            return f"a whole number{_range(node)}"
-        case "number":
-            return f"a number{_range(node)}"
-        case "string":
-            return f"text{_length(node)}"
-        case "array":
-            return "a list"
-        case "object":
-            return "a mapping"
-    return "something else"
+    if node.get("maxLength") == _EXPRESSION_LENGTH:
+        return f"an expression{_length(node).replace(' of ', ' in text of ')}"
+    kind = str(node.get("type"))
+    bounds = _length(node) if kind == "string" else _range(node)
+    return _KINDS.get(kind, "something else") + bounds
 
 
 def _range(node: Schema) -> str:
@@ -94,18 +95,15 @@ def _number(value: float) -> str:
 
 def found(value: Any) -> str:
     """Say what was there, without long values."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            text = str(value)
-            return f"the number {text}" if len(text) <= _SHOWN else "a very long number"
-        case str():
-            if len(value) > _SHOWN:
-                return f"text of {len(value)} characters"
-            return f"'{value}'" if value else "empty text"
-        case list():
-            return f"a list of {len(value)}" if value else "an empty list"
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        text = str(value)
+        return f"the number {text}" if len(text) <= _SHOWN else "a very long number"
+    if isinstance(value, str) and value:
+        return f"'{value}'" if len(value) <= _SHOWN else f"text of {len(value)} characters"
+    if isinstance(value, str | list) and not value:
+        return "empty text" if isinstance(value, str) else "an empty list"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
     return "a mapping"

@@ -23,7 +23,8 @@ from activities.types import CALL_PROVIDER, CallFailure, CallProviderInput, Call
 from pipelines.model import StepDefinition
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
-# Over the activity's own time limit, which reports what was used; this one is the safety net.
+# Over the activity's own time limits, one for a download and one for the call, which report what
+# was used; this one is the safety net.
 _GRACE = timedelta(seconds=15)
 # The type that the SDK gives to the failure of an activity whose worker is stopped.
 WORKER_SHUTDOWN = "WorkerShutdown"
@@ -35,7 +36,7 @@ def start_call(call: CallProviderInput) -> workflow.ActivityHandle[CallProviderR
         CALL_PROVIDER,
         call,
         result_type=CallProviderResult,
-        start_to_close_timeout=timedelta(seconds=call.step.timeout) + _GRACE,
+        start_to_close_timeout=timedelta(seconds=2 * call.step.timeout) + _GRACE,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=_retry_policy(call.step),
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -6,7 +6,7 @@ provider call that succeeds; nothing is written for a step that is skipped.
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 from temporalio import workflow
@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         ErrorInfo,
         SettleInput,
         Settlement,
+        whole_ms,
     )
     from workflows.interpreter import Interpreter, StepFailed, now
     from workflows.state import ExecutionState
@@ -173,8 +174,3 @@ class Unfinished:
     def status(self) -> Literal["failed", "cancelled"]:
         """How the run ends."""
         return "cancelled" if self.cancelled else "failed"
-
-
-def whole_ms(moment: datetime) -> datetime:
-    """Cut a time to whole milliseconds, which survive every encoding."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

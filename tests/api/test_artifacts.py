@@ -2,14 +2,17 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.schemas import PREFIX
+from artifacts.store import ArtifactStore
 from settings import Settings
 from tests.problems import problem_of
 from tests.runs import eventually
@@ -333,3 +336,15 @@ async def test_an_upload_that_breaks_off_leaves_nothing(
     await eventually(begun, "the upload has begun")
     writer.transport.abort()
     await eventually(gone, "its part is gone")
+
+
+async def test_what_a_killed_upload_left_behind_is_removed_in_time(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    for name in ("abandoned", "under way"):
+        (incoming / name).write_bytes(b"half of it")
+    os.utime(incoming / "abandoned", (0, 0))
+    ArtifactStore(engine, tmp_path, max_bytes=10)
+    assert [path.name for path in incoming.iterdir()] == ["under way"]

@@ -73,7 +73,7 @@ def fetcher(folder: Path, *allowed: str, max_bytes: int = 1 << 20) -> Fetcher:
 
 
 async def fetched(fetcher: Fetcher, url: str) -> tuple[bytes, str, int]:
-    async with fetcher.fetch(url) as (path, media_type, size):
+    async with fetcher.fetch(url, 30) as (path, media_type, size):
         return path.read_bytes(), media_type, size
 
 
@@ -85,7 +85,7 @@ async def test_a_recording_is_downloaded_with_its_type_and_size(site: Site, tmp_
 async def test_a_download_is_removed_when_it_is_no_longer_needed(
     site: Site, tmp_path: Path
 ) -> None:
-    async with fetcher(tmp_path, site.host).fetch(site.url("/call")) as (path, _, _):
+    async with fetcher(tmp_path, site.host).fetch(site.url("/call"), 30) as (path, _, _):
         assert path.exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -279,3 +279,11 @@ async def test_more_bytes_than_allowed_fail_and_leave_nothing(site: Site, tmp_pa
     assert list(tmp_path.iterdir()) == []
     enough = fetcher(tmp_path, site.host, max_bytes=len(CONTENT))
     assert (await fetched(enough, site.url("/call")))[2] == len(CONTENT)
+
+
+async def test_a_download_that_takes_too_long_may_be_tried_again(
+    site: Site, tmp_path: Path
+) -> None:
+    with pytest.raises(FetchInterrupted, match=r"within 0\.001 s"):
+        async with fetcher(tmp_path, site.host).fetch(site.url("/call"), 0.001):
+            pass
