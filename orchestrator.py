@@ -31,6 +31,7 @@ from observability import BudgetExceededException, get_ai_tracer, get_budget_ser
 from pipelines.catalogue import get_catalogue
 from pipelines.inputs import check_input
 from pipelines.model import CodeSetting, PipelineDefinition
+from pipelines.support import check_supported
 from providers.builtin import build_adapters
 from providers.registry import CapabilityRegistry
 from settings import Settings
@@ -146,10 +147,12 @@ class InstrumentedOrchestrator:
             priority: From 1 (first) to 5.
 
         Raises:
+            InvalidDefinition: The pipeline says something that is not supported yet.
             InvalidInput: The input does not fit the pipeline's schema.
             BudgetExceededException: The tenant's budget does not allow the run.
             TemporalUnreachable: Nothing answers where Temporal should be.
         """
+        check_supported(pipeline)
         check_input(pipeline, input_data)
         check = await get_budget_service().check_budget(tenant_id)
         if not check.allowed:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import artifacts, catalog, executions, health, listing, problems, streams
+from api import artifacts, catalog, definitions, executions, health, listing, problems, streams
 from api.context import Services
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
@@ -66,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (
         health.router,
         catalog.router,
+        definitions.router,
         artifacts.router,
         listing.router,
         executions.router,

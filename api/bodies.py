@@ -30,7 +30,7 @@ async def read_body(request: Request, model: type[_Model]) -> _Model:
             415, "unsupported_media_type", "Send JSON with 'Content-Type: application/json'."
         )
     try:
-        return model.model_validate(parse_json(await _read(request)))
+        return model.model_validate(parse_json(await read_bytes(request)))
     except ValidationError as error:
         raise from_validation(error, model) from None
 
@@ -93,7 +93,12 @@ def canonical_json(value: Any) -> bytes:
     ).encode()
 
 
-async def _read(request: Request) -> bytes:
+async def read_bytes(request: Request) -> bytes:
+    """Read a body that is no upload.
+
+    Raises:
+        Problem: 413 too_large.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

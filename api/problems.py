@@ -19,7 +19,7 @@ from artifacts.errors import ArtifactError, ArtifactNotFound, ArtifactTooLarge
 from connection import TemporalUnreachable
 from events.store import ExecutionNotFound, UnknownEventId
 from ledger.idempotency import IdempotencyKeyReused
-from pipelines.errors import InvalidInput, Mistake, PipelineNotFound, pointer_to
+from pipelines.errors import InvalidDefinition, InvalidInput, Mistake, PipelineNotFound, pointer_to
 from pipelines.inputs import MOST_MISTAKES, named, unknown_key
 
 RETRY_AFTER = "2"  # s
@@ -158,6 +158,8 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - a
             return Problem(404, error.code, str(error))
         case RequestValidationError():
             return _from_parameters(error)
+        case InvalidDefinition(mistakes=mistakes):
+            return invalid(mistakes)
         case InvalidInput(mistakes=mistakes):
             return invalid(
                 [Mistake(f"/input_data{mistake.pointer}", mistake.message) for mistake in mistakes]
@@ -220,6 +222,7 @@ def install(app: FastAPI) -> None:
         Problem,
         RequestValidationError,
         PipelineNotFound,
+        InvalidDefinition,
         InvalidInput,
         ExecutionNotFound,
         UnknownEventId,

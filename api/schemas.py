@@ -274,3 +274,19 @@ class ProblemBody(BaseModel):
     code: str = Field(description="Stable: what a program may branch on.")
     detail: str = Field(description="One sentence or more for people.")
     errors: list[ProblemMistake] | None = None
+
+
+class DefinitionMistake(Body):
+    """One thing that is wrong in a definition; line and column in YAML only."""
+
+    pointer: str
+    message: str
+    line: int | None
+    column: int | None
+
+
+class ValidationAnswer(Body):
+    """Whether a definition can run, and everything that keeps it from it."""
+
+    valid: bool
+    errors: list[DefinitionMistake]

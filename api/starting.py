@@ -15,6 +15,7 @@ from artifacts.store import SCHEME
 from pipelines.errors import Mistake
 from pipelines.inputs import check_input
 from pipelines.model import PipelineDefinition
+from pipelines.support import check_supported
 from providers.registry import CapabilityRegistry
 from providers.types import Capability, CostUnit
 from workflows.start import new_execution_id, start_run
@@ -92,6 +93,7 @@ async def _check_at_the_door(
     if request.max_cost_usd is not None:
         message = "A cap for one run is not supported yet. Leave 'max_cost_usd' out."
         raise invalid([Mistake("/max_cost_usd", message)])
+    check_supported(definition)
     check_input(definition, request.input_data)
     mistakes = []
     for name in _recordings(definition):

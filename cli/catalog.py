@@ -1,7 +1,9 @@
 """`perdure pipelines` and `perdure providers`: what can be run, and who does the work."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.cells import cell_len
@@ -9,11 +11,15 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cli.client import Api
+from cli.errors import EXIT_USAGE, UsageMistakeError
 from cli.figures import ABSENT, clean, decimal, money
 from cli.options import json_option, talks_to_api
 from cli.output import print_json, show, stdout_width
 from cli.prose import indented
 from cli.steps import fit, with_note
+
+if TYPE_CHECKING:
+    from pipelines.errors import Mistake
 
 _TINY = {"token", "character"}  # priced in lists by the million
 _MILLION = 1_000_000
@@ -21,7 +27,7 @@ _MILLION = 1_000_000
 
 @click.group
 def pipelines() -> None:
-    """Show the pipelines that can be run."""
+    """Show, check and export pipelines."""
 
 
 @pipelines.command("list")
@@ -37,6 +43,66 @@ def list_pipelines(api: Api, *, as_json: bool) -> None:
         click.echo("no pipelines")
         return
     show(*(part for pipeline in body["pipelines"] for part in _pipeline(pipeline)))
+
+
+@pipelines.command("validate")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def validate(file: Path, *, as_json: bool) -> None:
+    """Check a definition (YAML, or JSON by its name) and tell every mistake with its place."""
+    mistakes = mistakes_in(file)
+    if as_json:
+        print_json({"valid": not mistakes, "errors": [asdict(mistake) for mistake in mistakes]})
+    else:
+        for mistake in mistakes:
+            place = f"{mistake.line}:{mistake.column}" if mistake.line else mistake.pointer or "/"
+            click.echo(clean(f"{file}:{place}: {mistake.message}"), err=True)
+        if not mistakes:
+            click.echo(f"{file} is valid.")
+    if mistakes:
+        raise click.exceptions.Exit(EXIT_USAGE)
+
+
+@pipelines.command("schema")
+def schema() -> None:
+    """Print the JSON Schema that an editor checks and completes definitions with."""
+    from pipelines.schema import definition_schema  # noqa: PLC0415 - the model takes a while
+
+    print_json(definition_schema())
+
+
+@pipelines.command("export")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of YAML.")
+def export(name: str, *, as_json: bool) -> None:
+    """Print a predefined pipeline (NAME or NAME@VERSION) as text, to change and run as your own."""
+    from pipelines.catalogue import Catalogue  # noqa: PLC0415 - the model takes a while
+    from pipelines.errors import PipelineNotFound  # noqa: PLC0415
+    from pipelines.text import to_json, to_yaml  # noqa: PLC0415
+
+    wanted, _, version = name.partition("@")
+    try:
+        definition = Catalogue().get(wanted, version or None)
+    except PipelineNotFound as error:
+        raise UsageMistakeError(str(error)) from None
+    click.echo((to_json if as_json else to_yaml)(definition), nl=False)
+
+
+def mistakes_in(file: Path) -> "Sequence[Mistake]":
+    """Return everything that is wrong in a definition's file."""
+    from pipelines.check import check_document  # noqa: PLC0415 - the model takes a while
+    from pipelines.document import read_json, read_yaml  # noqa: PLC0415
+    from pipelines.errors import InvalidDefinition  # noqa: PLC0415
+
+    try:
+        text = file.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise UsageMistakeError(f"{file} is not text in UTF-8") from None
+    try:
+        check_document((read_json if file.suffix == ".json" else read_yaml)(text))
+    except InvalidDefinition as error:
+        return error.mistakes
+    return ()
 
 
 @click.command

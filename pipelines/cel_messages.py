@@ -133,7 +133,7 @@ def _no_overload(operator: str, types: list[str], said: list[str], at: str) -> s
     if operator == "_[_]" and types[0].startswith(f"{PACKAGE}."):
         return f"{_upper(said[0])} has fields: write '.name' instead of '[…]'."
     if operator == "_[_]":
-        return f"{_upper(said[0])} has nothing at {said[1]}."
+        return f"'[…]' does not go with {said[0]} and {said[1]}."
     if operator in _COMPARISONS:
         return f"'{sign}' does not compare {said[0]} with {said[1]}."
     if operator == "@in":
@@ -182,7 +182,9 @@ def _number(offset: int, match: re.Match[str], tokens: list[Token]) -> Problem:
 
 def _too_deep(offset: int, match: re.Match[str], tokens: list[Token]) -> Problem:
     del match, tokens
-    return Problem(offset, "The expression is nested too deeply, or has too many operators in a row.")
+    return Problem(
+        offset, "The expression is nested too deeply, or has too many operators in a row."
+    )
 
 
 def _syntax(offset: int, match: re.Match[str], tokens: list[Token]) -> Problem:

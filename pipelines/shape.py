@@ -95,13 +95,14 @@ def _finding(detail: ErrorDetails, value: Any, root: Schema) -> Finding | None:
             return None
     if kind == "too_short" and value:
         return None  # its items are wrong one by one, and none is left
-    if kind == "missing":
-        return Finding(path, f"'{path[-1]}' is required.")
     if kind == "extra_forbidden":
         return Finding(path, partial(_unknown_key, str(path[-1]), owner, root), at_key=True)
-    if kind == "value_error":
-        return Finding(path, _sentence(str(detail["ctx"]["error"])))
-    return Finding(path, partial(_wrong, path, value, node, root))
+    message: str | partial[str] = partial(_wrong, path, value, node, root)
+    if kind == "missing":
+        message = f"'{path[-1]}' is required."
+    elif kind == "value_error":
+        message = _sentence(str(detail["ctx"]["error"]))
+    return Finding(path, message)
 
 
 def _has(value: Any, part: str | int) -> bool:

@@ -11,6 +11,8 @@ from pipelines.model import PipelineDefinition
 
 # What YAML 1.2 reads as something else than text and YAML 1.1, which the library writes, does not.
 _NOT_TEXT = re.compile(r"0o[0-7]+|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+# Line breaks of YAML 1.1 that only double quotes keep.
+_BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
 _BLOCK = re.compile(r"(?![ \t\n])[\t\n -~]*(?<![ \t\n])\n?")
 
 
@@ -81,7 +83,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = None
-    if _NOT_TEXT.fullmatch(text):
+    if _NOT_TEXT.fullmatch(text) or _BREAKS.search(text):
         style = '"'
     elif "\n" in text and _BLOCK.fullmatch(text) and not re.search(r"[ \t]\n", text):
         style = "|"

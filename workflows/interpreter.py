@@ -156,7 +156,7 @@ class Interpreter:
             if isinstance(answer, CallProviderResult):
                 return answer.output
             failures.append((candidate, answer))
-            if not answer.fallback:
+            if not _may_go_on(step, answer):
                 break
         error = _step_error(step, failures)
         if not step.optional:
@@ -227,6 +227,12 @@ class Interpreter:
         workflow.set_current_details(describe_steps(self._state.status))
 
 
+def _may_go_on(step: StepDefinition, failure: CallFailure) -> bool:
+    """Tell whether the next candidate may be asked."""
+    refused = failure.code == "refused" and step.on_refusal == "fallback"
+    return failure.fallback or refused
+
+
 def _own_failure(problem: ExpressionError) -> CallFailure:
     """Fail a call that can't even be made."""
     return CallFailure(
@@ -243,7 +249,7 @@ def _step_error(step: StepDefinition, failures: list[tuple[Candidate, CallFailur
     """Return the error of a step whose chain is used up, or was stopped."""
     candidate, last = failures[-1]
     code, message = last.code, last.message
-    if last.fallback and len(failures) > 1:
+    if _may_go_on(step, last) and len(failures) > 1:
         code = "all_providers_failed"
         reasons = "; ".join(f"{asked}: {failure.message}" for asked, failure in failures)
         message = f"Every provider failed: {reasons}"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.types import (
@@ -121,8 +121,8 @@ class PipelineWorkflow:
             return Unfinished(stopped.error, cancelled=stopped.cancelled)
         except StepFailed as failed:
             return Unfinished(failed.error)
-        except ActivityError as problem:
-            message = str(problem.cause or problem)
+        except FailureError as problem:
+            message = str(problem.__cause__ or problem)
             return Unfinished(ErrorInfo(code="internal", message=message))
 
     async def _admit(self, run: PipelineInput) -> Admission:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.types import ErrorInfo
 
@@ -58,13 +58,13 @@ class Stopping:
         """Wait for an activity that is aborted when the run must stop.
 
         Raises:
-            ActivityError: It failed.
+            FailureError: It failed: an `ActivityError`, of a local activity its cause.
             Stopped: It was aborted, and has recorded what it used.
         """
         self._open.append(handle)
         try:
             return await handle
-        except ActivityError as error:
+        except FailureError as error:
             if is_cancelled_exception(error):
                 self.check()
             raise

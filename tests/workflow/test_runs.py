@@ -14,6 +14,7 @@ from providers.errors import (
     ProviderFault,
     ProviderUnavailable,
     RateLimited,
+    Refused,
     UnsupportedInput,
 )
 from providers.types import Capability, QualityTier
@@ -137,6 +138,26 @@ async def test_a_wrong_input_is_offered_to_nobody_else(start_worker: StartWorker
     failure = await failure_of(handle)
     assert (failure.type, failure.message) == ("invalid_request", "too odd")
     assert [len(adapter.calls), len(other.calls)] == [1, 0]
+
+
+async def test_a_refusal_goes_to_the_next_where_the_step_says_so(
+    start_worker: StartWorker,
+) -> None:
+    adapter = ScriptedAdapter(answer(), fail(Refused("the model declined")))
+    other = ScriptedAdapter(name="other", tier=QualityTier.BASIC)
+    worker = await start_worker(adapter, other)
+    handle = await start(worker, redact_then_summarize(on_refusal="fallback"))
+    assert (await handle.result())["output"]["summary"] == {"text": "in short"}
+    assert [len(adapter.calls), len(other.calls)] == [2, 1]
+
+
+async def test_a_refusal_fails_the_step_otherwise(start_worker: StartWorker) -> None:
+    adapter = ScriptedAdapter(answer(), fail(Refused("the model declined")))
+    other = ScriptedAdapter(name="other", tier=QualityTier.BASIC)
+    worker = await start_worker(adapter, other)
+    handle = await start(worker, redact_then_summarize())
+    assert (await failure_of(handle)).type == "refused"
+    assert other.calls == []
 
 
 async def test_preferred_providers_are_asked_first(start_worker: StartWorker) -> None:

@@ -1,0 +1,93 @@
+"""The JSON Schema of a definition, as an editor uses it."""
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from pipelines.document import read_yaml
+from pipelines.model import PipelineDefinition, StepDefinition
+from pipelines.predefined import PREDEFINED
+from pipelines.schema import definition_schema
+from pipelines.text import to_json
+from providers.types import Capability
+
+VALIDATOR = Draft202012Validator(definition_schema())
+STEP = {"name": "a", "capability": "summarization"}
+
+
+def test_it_is_a_schema() -> None:
+    schema = definition_schema()
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"]
+    assert json.loads(json.dumps(schema)) == schema
+
+
+@pytest.mark.parametrize("pipeline", PREDEFINED, ids=lambda pipeline: pipeline.name)
+def test_what_is_predefined_fits(pipeline: PipelineDefinition) -> None:
+    VALIDATOR.validate(json.loads(to_json(pipeline)))
+
+
+def test_a_whole_definition_fits() -> None:
+    text = """
+        name: demo
+        version: 1.0.0-rc.1
+        timeout: 600
+        max_cost_usd: "0.50"
+        on_budget_exceeded: pause
+        input_schema: {type: object}
+        steps:
+          - {name: a, capability: pii_redaction, input: text, needs: [], optional: true}
+          - name: b
+            capability: llm_generation
+            providers: [openai]
+            fallback: {max_fallbacks: 0}
+            retry: {max_attempts: 1, initial_interval: 0.5, max_interval: 1}
+            timeout: 1.5
+            input: {prompt: item.text}
+            output: c
+            params: {max_output_tokens: 3}
+            when: 'true'
+            for_each: a.entities
+            max_parallel: 2
+            on_item_error: collect
+            compensate: delete_artifact
+            on_refusal: fallback
+        output: {c: 'c[0].text'}
+    """
+    VALIDATOR.validate(read_yaml(text).value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"colour": "red"},
+        {"version": 1.0},
+        {"timeout": 0},
+        {"steps": []},
+        {"steps": [STEP | {"colour": "red"}]},
+        {"steps": [STEP | {"capability": "telepathy"}]},
+        {"steps": [STEP | {"retry": {"attempts": 3}}]},
+        {"steps": [STEP | {"fallback": {"attempts": 3}}]},
+        {"steps": [STEP | {"input": {"Text": "a"}}]},
+        {"steps": [STEP | {"code": ["when"]}]},
+        {"output": {"Text": "a"}},
+    ],
+    ids=str,
+)
+def test_what_is_wrong_does_not_fit(wrong: dict[str, Any]) -> None:
+    assert VALIDATOR.is_valid({"name": "demo", "steps": [STEP]})
+    assert not VALIDATOR.is_valid({"name": "demo", "steps": [STEP]} | wrong)
+
+
+def test_an_editor_shows_every_setting_with_its_description() -> None:
+    schema = definition_schema()
+    step = schema["$defs"]["StepDefinition"]
+    assert set(schema["properties"]) == set(PipelineDefinition.model_fields)
+    assert set(step["properties"]) == set(StepDefinition.model_fields) - {"code"}
+    for owner in (schema, step):
+        assert owner["description"]
+        assert all(setting["description"] for setting in owner["properties"].values())
+    assert schema["$defs"]["Capability"]["enum"] == list(Capability)

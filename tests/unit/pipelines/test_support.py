@@ -1,0 +1,58 @@
+"""What this version would ignore is refused, every setting by its place."""
+
+from typing import Any
+
+import pytest
+
+from pipelines.builder import Pipeline
+from pipelines.errors import InvalidDefinition
+from pipelines.model import PipelineDefinition
+from pipelines.predefined import PREDEFINED
+from pipelines.support import check_supported
+from providers.types import Capability
+
+
+def two_steps(second: dict[str, Any], **fields: Any) -> PipelineDefinition:
+    definition = (
+        Pipeline("two")
+        .step("first")
+        .capability(Capability.PII_REDACTION)
+        .done()
+        .step("second")
+        .capability(Capability.SUMMARIZATION)
+        .input_from("first")
+        .done()
+        .build()
+    )
+    first, last = definition.steps
+    changed = last.model_copy(update=second)
+    return definition.model_copy(update={"steps": (first, changed), **fields})
+
+
+@pytest.mark.parametrize("definition", PREDEFINED, ids=lambda definition: definition.name)
+def test_the_predefined_pipelines_are_supported(definition: PipelineDefinition) -> None:
+    check_supported(definition)
+
+
+def test_a_need_that_says_what_the_order_says_is_supported() -> None:
+    check_supported(two_steps({"needs": ("first",)}))
+
+
+@pytest.mark.parametrize(
+    ("step", "fields", "pointer"),
+    [
+        ({"needs": ()}, {}, "/steps/1/needs"),
+        ({"for_each": "[1]"}, {}, "/steps/1/for_each"),
+        ({"compensate": "delete_artifact"}, {}, "/steps/1/compensate"),
+        ({"code": ("compensate",)}, {}, "/steps/1/compensate"),
+        ({}, {"max_cost_usd": "1"}, "/max_cost_usd"),
+        ({}, {"on_budget_exceeded": "pause"}, "/on_budget_exceeded"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(
+    step: dict[str, Any], fields: dict[str, Any], pointer: str
+) -> None:
+    with pytest.raises(InvalidDefinition) as caught:
+        check_supported(two_steps(step, **fields))
+    assert [mistake.pointer for mistake in caught.value.mistakes] == [pointer]
+    assert "is not supported yet" in str(caught.value)
