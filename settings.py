@@ -31,7 +31,6 @@ _WITHOUT_EFFECT = (
     "ACCENT_BASE_URL",
     "AI_BUDGET_POLICY",
     "AI_DEFAULT_MONTHLY_BUDGET_USD",
-    "AI_PIPELINES_PATH",
 )
 
 
@@ -82,6 +81,11 @@ class Settings(BaseSettings):
     )
     ai_task_queue: str = Field(
         "perdure", description="Temporal task queue.", examples=["perdure"], min_length=1
+    )
+    ai_pipelines_path: Path | None = Field(
+        None,
+        description="Folder of definitions in YAML or JSON, read when the API starts.",
+        examples=["pipelines"],
     )
     ai_auth: Auth = Field(Auth.OFF, description="Whether callers need a key.", examples=["off"])
     ai_log_format: LogFormat = Field(

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from api import artifacts, catalog, definitions, executions, health, listing, problems, streams
 from api.context import Services
+from api.definitions import vocabulary_of
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
 from connection import connect
@@ -14,26 +15,34 @@ from events.store import EventStore
 from ledger.database import create_engine
 from ledger.idempotency import IdempotencyKeys
 from pipelines.catalogue import Catalogue
+from pipelines.errors import DefinitionExists
+from pipelines.folder import load_folder
+from pipelines.predefined import PREDEFINED
 from providers.builtin import build_adapters
 from providers.registry import CapabilityRegistry, install_registry
-from settings import Settings
+from settings import Settings, SettingsError
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Build the application on a migrated database; clients live from its start to its stop."""
+    """Build the application on a migrated database; clients live from its start to its stop.
+
+    Raises:
+        SettingsError: The folder of definitions holds one that can never run.
+    """
+    registry = CapabilityRegistry(build_adapters(settings))
+    catalogue = _catalogue(settings, registry)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         client = await connect(lazy=True)
         engine = create_engine(settings.database_url)
-        registry = CapabilityRegistry(build_adapters(settings))
         install_registry(registry)
         app.state.services = services = Services(
             client=client,
             task_queue=settings.ai_task_queue,
             engine=engine,
             registry=registry,
-            catalogue=Catalogue(),
+            catalogue=catalogue,
             artifacts=ArtifactStore(
                 engine,
                 settings.ai_data_dir / "artifacts",
@@ -74,3 +83,13 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(router)
     return app
+
+
+def _catalogue(settings: Settings, registry: CapabilityRegistry) -> Catalogue:
+    if settings.ai_pipelines_path is None:
+        return Catalogue()
+    own = load_folder(settings.ai_pipelines_path, vocabulary_of(registry))
+    try:
+        return Catalogue([*PREDEFINED, *own])
+    except DefinitionExists as error:
+        raise SettingsError(f"AI_PIPELINES_PATH: {error}") from None

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from api.bodies import read_bytes
-from api.context import Services, ServicesOf
+from api.context import ServicesOf
 from api.problems import Problem
 from api.schemas import PREFIX, PROBLEMS, DefinitionMistake, ValidationAnswer
 from pipelines.check import check_document
@@ -14,7 +14,8 @@ from pipelines.document import Document, read_json, read_yaml
 from pipelines.errors import InvalidDefinition
 from pipelines.schema import definition_schema
 from pipelines.vocabulary import Vocabulary
-from providers.types import Capability
+from providers.builtin import NAMEABLE
+from providers.registry import CapabilityRegistry
 
 _YAML = ("application/yaml", "application/x-yaml", "text/yaml")  # RFC 9512, and before it
 
@@ -42,17 +43,17 @@ async def get_schema() -> dict[str, Any]:
 async def validate(request: Request, services: ServicesOf) -> ValidationAnswer:
     """Check a definition, in JSON or YAML, without running it."""
     try:
-        check_document(await _read(request), vocabulary_of(services))
+        check_document(await _read(request), vocabulary_of(services.registry))
     except InvalidDefinition as error:
         mistakes = [DefinitionMistake(**asdict(mistake)) for mistake in error.mistakes]
         return ValidationAnswer(valid=False, errors=mistakes)
     return ValidationAnswer(valid=True, errors=[])
 
 
-def vocabulary_of(services: Services) -> Vocabulary:
+def vocabulary_of(registry: CapabilityRegistry) -> Vocabulary:
     """Return the names that a definition may use here."""
-    providers: dict[str, frozenset[Capability]] = {}
-    for offer in services.registry.offers:
+    providers = dict(NAMEABLE)
+    for offer in registry.offers:
         known = providers.get(offer.provider, frozenset())
         providers[offer.provider] = known | {offer.capability}
     return Vocabulary(providers=providers, compensations=frozenset())

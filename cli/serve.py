@@ -8,6 +8,7 @@ import click
 
 from cli.configured import prepare_or_exit, settings_or_exit
 from cli.errors import UsageMistakeError
+from settings import SettingsError
 
 
 @click.command()
@@ -27,7 +28,11 @@ def api(host: str, port: int) -> None:
     prepare_or_exit(settings)
     listener = _listen(host, port)
     configure_logging(settings.ai_log_format)
-    create_server(settings).run(sockets=[listener])
+    try:
+        server = create_server(settings)
+    except SettingsError as error:
+        raise UsageMistakeError(str(error)) from None
+    server.run(sockets=[listener])
 
 
 @click.command()

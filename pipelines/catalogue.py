@@ -1,8 +1,9 @@
 """Which definitions there are."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from pipelines.errors import PipelineNotFound
+from pipelines.errors import DefinitionExists, PipelineNotFound
 from pipelines.model import PipelineDefinition
 from pipelines.predefined import PREDEFINED
 
@@ -11,21 +12,32 @@ class Catalogue:
     """Definitions by name and version."""
 
     def __init__(self, definitions: Iterable[PipelineDefinition] = PREDEFINED) -> None:
-        """Take the definitions; of equal names the last one is the default."""
+        """Take the definitions.
+
+        Raises:
+            DefinitionExists: Two of them have the same name and version and are not equal.
+        """
         self._by_name: dict[str, dict[str, PipelineDefinition]] = {}
         for definition in definitions:
-            self._by_name.setdefault(definition.name, {})[definition.version] = definition
+            versions = self._by_name.setdefault(definition.name, {})
+            if versions.setdefault(definition.version, definition) != definition:
+                raise DefinitionExists(
+                    f"There are two different pipelines {definition.id}: "
+                    "a version never changes, give one of them another."
+                )
 
     def all(self) -> Sequence[PipelineDefinition]:
-        """List every definition, by name."""
+        """List every definition, by name and version."""
         return [
-            definition
+            self._by_name[name][version]
             for name in sorted(self._by_name)
-            for definition in self._by_name[name].values()
+            for version in sorted(self._by_name[name], key=_precedence)
         ]
 
     def get(self, name: str, version: str | None = None) -> PipelineDefinition:
-        """Return one definition.
+        """Return one definition; without a version the newest release.
+
+        A pre-release is taken where there is no release.
 
         Raises:
             PipelineNotFound: naming what there is.
@@ -36,12 +48,25 @@ class Catalogue:
                 f"There is no pipeline '{name}'. Known: {', '.join(sorted(self._by_name))}."
             )
         if version is None:
-            return list(versions.values())[-1]
+            return versions[max(versions, key=_release_first)]
         if version not in versions:
             raise PipelineNotFound(
                 f"Pipeline '{name}' has no version '{version}'. Known: {', '.join(versions)}."
             )
         return versions[version]
+
+
+def _precedence(version: str) -> tuple[Any, ...]:
+    """Order versions as Semantic Versioning 2.0.0 does, section 11 (read 2026-11-24)."""
+    core, _, before = version.partition("+")[0].partition("-")
+    identifiers = [
+        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in before.split(".") if part
+    ]
+    return tuple(int(part) for part in core.split(".")), not before, identifiers
+
+
+def _release_first(version: str) -> tuple[Any, ...]:
+    return "-" not in version.partition("+")[0], _precedence(version)
 
 
 _installed: Catalogue | None = None

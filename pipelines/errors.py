@@ -72,6 +72,12 @@ class ExpressionError(PipelineError):
     code = "expression"
 
 
+class DefinitionExists(PipelineError):
+    """This name and version belong to another definition; a version never changes."""
+
+    code = "definition_exists"
+
+
 class NotExportable(PipelineError):
     """The definition has steps that only Python can say."""
 

@@ -97,12 +97,12 @@ def _finding(detail: ErrorDetails, value: Any, root: Schema) -> Finding | None:
         return None  # its items are wrong one by one, and none is left
     if kind == "extra_forbidden":
         return Finding(path, partial(_unknown_key, str(path[-1]), owner, root), at_key=True)
-    message: str | partial[str] = partial(_wrong, path, value, node, root)
+    sentence: str | partial[str] = partial(_wrong, path, value, node, root)
     if kind == "missing":
-        message = f"'{path[-1]}' is required."
+        sentence = f"'{path[-1]}' is required."
     elif kind == "value_error":
-        message = _sentence(str(detail["ctx"]["error"]))
-    return Finding(path, message)
+        sentence = _sentence(str(detail["ctx"]["error"]))
+    return Finding(path, sentence)
 
 
 def _has(value: Any, part: str | int) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -10,7 +11,11 @@ from jsonschema import Draft202012Validator
 
 from api.schemas import PREFIX
 from providers.types import Capability
+from settings import Settings
 from tests.problems import problem_of
+from tests.runs import StartWorker
+from tests.scripted import ScriptedAdapter
+from tests.serving import serve_api
 
 PREDEFINED = ["call_analysis", "pii_detection", "transcription"]
 
@@ -200,3 +205,20 @@ async def test_an_upload_is_described_as_form_and_as_raw_body(description: dict[
 async def test_a_header_is_described(description: dict[str, Any], name: str) -> None:
     parameters = operation_of(description, "post", "/execute")["parameters"]
     assert (name, "header") in {(one["name"], one["in"]) for one in parameters}
+
+
+async def test_a_pipeline_from_a_folder_can_be_run(
+    settings: Settings, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pipelines"
+    folder.mkdir()
+    step = "{name: short, capability: summarization}"
+    (folder / "mine.yaml").write_text(f"name: mine\nversion: 2.0.0\nsteps: [{step}]\n")
+    await start_worker(ScriptedAdapter())
+    async with serve_api(settings.model_copy(update={"ai_pipelines_path": folder})) as http:
+        answer = await http.post(
+            "/execute",
+            json={"pipeline_name": "mine", "input_data": {"text": "long"}},
+            headers={"Prefer": "wait=20"},
+        )
+    assert answer.json()["output"] == {"short": {"text": "in short"}}

@@ -13,6 +13,7 @@ from activities.failures import to_application_error
 from activities.types import CallFailure
 from artifacts.errors import ArtifactError
 from pipelines.errors import (
+    DefinitionExists,
     ExpressionError,
     InvalidDefinition,
     InvalidInput,
@@ -39,6 +40,7 @@ ERRORS: list[ProviderError | ArtifactError | PipelineError] = [
     PipelineNotFound(SENTENCE),
     InvalidDefinition([Mistake("/a", SENTENCE)]),
     InvalidInput([Mistake("/a", SENTENCE)]),
+    DefinitionExists(SENTENCE),
     NotExportable(SENTENCE),
     ExpressionError(SENTENCE),
 ]
