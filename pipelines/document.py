@@ -82,6 +82,8 @@ def read_json(text: str) -> Document:
         _refuse(f"The document is nested deeper than {MAX_DEPTH} levels.")
     except json.JSONDecodeError as error:
         _refuse(f"The document is not valid JSON: {error.msg}.", error.lineno, error.colno)
+    except ValueError:
+        _refuse("The document holds a number with too many digits.")
     _check_bounds(value)
     return Document(value)
 
@@ -134,6 +136,7 @@ class _Composer:
             _refuse(f"The document is nested deeper than {MAX_DEPTH} levels.", *place)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
+        _refuse_tag(event)
         before = self._count
         if isinstance(event, yaml.ScalarEvent):
             value = _scalar(event)
@@ -180,14 +183,17 @@ class _Composer:
 
 def _scalar(event: Any) -> Any:
     plain = event.implicit[0] and event.style in (None, "")
-    if event.tag and event.tag not in ("!", "tag:yaml.org,2002:str"):
-        _refuse(f"The tag '{event.tag}' is not supported: write plain data.", *_place(event))
     if not plain:
         return event.value
     for pattern, convert in _CORE:
         if pattern.fullmatch(event.value):
             return convert(event.value)
     return event.value
+
+
+def _refuse_tag(event: Any) -> None:
+    if event.tag and event.tag not in ("!", "tag:yaml.org,2002:str"):
+        _refuse(f"The tag '{event.tag}' is not supported: write plain data.", *_place(event))
 
 
 def _place(event: Any) -> tuple[int, int]:

@@ -308,8 +308,8 @@ HOSTILE = {
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_document_is_refused_at_once(text: str) -> None:
     def took() -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         mistakes(text)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     assert min(took() for _ in range(3)) < 0.1
