@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from pipelines.checking.findings import MAX_FOUND, Finding, report
+from pipelines.checking.meaning import meaning_findings
+from pipelines.checking.shape import odd_values, parse
 from pipelines.document import Document
 from pipelines.errors import InvalidDefinition, Mistake
-from pipelines.findings import MAX_FOUND, Finding, report
-from pipelines.meaning import meaning_findings
 from pipelines.model import MAX_STEPS, PipelineDefinition
-from pipelines.shape import odd_values, parse
 from pipelines.vocabulary import Vocabulary
 
 

@@ -14,10 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.check import check_definition, check_document
+from pipelines.checking.findings import MAX_FOUND, MAX_MISTAKES
+from pipelines.checking.located_templates import located_expressions
 from pipelines.document import read_json, read_yaml
 from pipelines.errors import InvalidDefinition, Mistake
-from pipelines.findings import MAX_FOUND, MAX_MISTAKES
-from pipelines.located_templates import located_expressions
 from pipelines.model import PipelineDefinition
 from pipelines.predefined import PREDEFINED
 from pipelines.templates import expressions_in

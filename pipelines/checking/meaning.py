@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from pipelines.findings import Finding, Path
-from pipelines.input_schemas import input_keys, schema_findings
+from pipelines.checking.findings import Finding, Path
+from pipelines.checking.input_schemas import input_keys, schema_findings
+from pipelines.checking.outline import Outline, StepOutline
+from pipelines.checking.request_check import constant_findings, field_findings, lacking, passed_by
+from pipelines.checking.scopes import step_scope, type_of
+from pipelines.checking.uses import expression_findings
 from pipelines.model import RetryPolicy
-from pipelines.outline import Outline, StepOutline
-from pipelines.request_check import constant_findings, field_findings, lacking, passed_by
-from pipelines.scopes import step_scope, type_of
-from pipelines.uses import expression_findings
 from pipelines.vocabulary import FOR_EACH_NAMES, RESERVED, Vocabulary, hint
 from providers.types import REQUESTS
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from pipelines.checking.placing import place_character
 from pipelines.document import Document, Position
 from pipelines.errors import Mistake, pointer_to
-from pipelines.placing import place_character
 
 MAX_MISTAKES = 100
 MAX_FOUND = 500

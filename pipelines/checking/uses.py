@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from cel_expr_python import cel
 
-from pipelines.cel_check import ExpressionChecker
-from pipelines.cel_tokens import Problem, Token, free_names, tokens_of
-from pipelines.cel_types import describe
-from pipelines.findings import Finding, Path
-from pipelines.input_schemas import InputKeys
-from pipelines.located_templates import MAX_LENGTH, located_expressions, texts_in
-from pipelines.outline import Outline, StepOutline
-from pipelines.scopes import Scope, output_scope, step_scope, type_of
+from pipelines.checking.cel_check import ExpressionChecker
+from pipelines.checking.cel_tokens import Problem, Token, free_names, tokens_of
+from pipelines.checking.cel_types import describe
+from pipelines.checking.findings import Finding, Path
+from pipelines.checking.input_schemas import InputKeys
+from pipelines.checking.located_templates import MAX_LENGTH, located_expressions, texts_in
+from pipelines.checking.outline import Outline, StepOutline
+from pipelines.checking.scopes import Scope, output_scope, step_scope, type_of
 from pipelines.vocabulary import FOR_EACH_NAMES, RESERVED
 
 MAX_EXPRESSIONS = 1_000

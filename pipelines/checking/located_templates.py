@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pipelines.cel_tokens import Problem
-from pipelines.findings import Path
+from pipelines.checking.cel_tokens import Problem
+from pipelines.checking.findings import Path
 
 MAX_LENGTH = 10_000
 """Characters of one expression, as everywhere in a definition."""

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
-from pipelines.findings import MAX_FOUND, Finding, Path
+from pipelines.checking.findings import MAX_FOUND, Finding, Path
+from pipelines.checking.wording import NAME_FORM, Schema, below, branches, expected, found
 from pipelines.vocabulary import hint
-from pipelines.wording import NAME_FORM, Schema, below, branches, expected, found
 from providers.types import Capability
 
 MAX_TEXT = 100_000

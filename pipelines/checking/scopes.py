@@ -6,9 +6,9 @@ from itertools import islice
 
 from cel_expr_python import cel
 
-from pipelines.cel_types import response_type
-from pipelines.input_schemas import InputKeys
-from pipelines.outline import Outline, StepOutline
+from pipelines.checking.cel_types import response_type
+from pipelines.checking.input_schemas import InputKeys
+from pipelines.checking.outline import Outline, StepOutline
 from pipelines.vocabulary import FOR_EACH_NAMES, nearest
 
 _LISTED = 12

@@ -7,11 +7,11 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from pipelines.cel_types import fields_of
-from pipelines.findings import Finding, Path
-from pipelines.shape import parse
+from pipelines.checking.cel_types import fields_of
+from pipelines.checking.findings import Finding, Path
+from pipelines.checking.shape import parse
+from pipelines.checking.wording import found
 from pipelines.vocabulary import hint
-from pipelines.wording import found
 from providers.types import REQUESTS, Capability
 
 # Of these a request that has both needs at least one; of the first pair no more than one.

@@ -14,10 +14,10 @@ from urllib.parse import unquote
 
 from cel_expr_python import cel
 
-from pipelines.cel_types import schema_type
-from pipelines.findings import Finding, Path
+from pipelines.checking.cel_types import schema_type
+from pipelines.checking.findings import Finding, Path
+from pipelines.checking.wording import found
 from pipelines.vocabulary import RESERVED, hint
-from pipelines.wording import found
 
 MAX_PATTERN_CHARACTERS = 10_000
 MAX_REFERENCES = 200

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from cel_expr_python import cel
 
-from pipelines.cel_messages import Complaint, complaints_in, problem_with
-from pipelines.cel_tokens import Problem, Token
-from pipelines.cel_types import descriptor_pool
+from pipelines.checking.cel_messages import Complaint, complaints_in, problem_with
+from pipelines.checking.cel_tokens import Problem, Token
+from pipelines.checking.cel_types import descriptor_pool
 from pipelines.vocabulary import FOR_EACH_NAMES
 
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipelines.cel_tokens import MACROS, Problem, Token
-from pipelines.cel_types import PACKAGE, describe, fields_of
+from pipelines.checking.cel_tokens import MACROS, Problem, Token
+from pipelines.checking.cel_types import PACKAGE, describe, fields_of
 from pipelines.vocabulary import RESERVED, hint
 
 # https://github.com/google/cel-spec/blob/master/doc/langdef.md (read 2026-11-24).
