@@ -72,6 +72,7 @@ async def list_providers(services: ServicesOf) -> ProviderList:
                 available=offer.available,
                 reason=offer.reason,
                 cooldown_until=None,
+                limits=offer.limits,
                 caveat=offer.caveat,
             )
             for offer in services.registry.offers

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from activities.types import ErrorInfo, whole_ms
-from providers.types import Capability, CostUnit, Money, QualityTier
+from providers.types import Capability, CostUnit, Limits, Money, QualityTier
 from workflows.types import ExecutionStatus, RunStatus, StepStatus
 
 PREFIX = "/api/v1/ai/pipelines"
@@ -209,6 +209,7 @@ class ProviderSummary(Body):
     available: bool
     reason: str | None
     cooldown_until: Moment | None
+    limits: Limits
     caveat: str | None
 
 
