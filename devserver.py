@@ -7,7 +7,9 @@ so that a Ctrl-C reaches only the process that started them, and end with it, ho
 
 import asyncio
 import ctypes
+import itertools
 import json
+import random
 import shutil
 import signal
 import socket
@@ -33,6 +35,10 @@ _DESCRIPTION = ROOT / "temporal-dev.yaml"
 _START_TIMEOUT = 30.0  # s
 _STOP_TIMEOUT = 3.0  # s
 _PR_SET_PDEATHSIG = 1  # Linux, prctl(2)
+
+# Below the range for outgoing connections (Linux: 32768 and up, ip(7)), from anywhere on.
+_FIRST_PORT, _LAST_PORT = 20_000, 32_000
+_PORTS = itertools.cycle(random.sample(range(_FIRST_PORT, _LAST_PORT), _LAST_PORT - _FIRST_PORT))
 
 
 class DevServerError(Exception):
@@ -137,11 +143,11 @@ def is_free(host: str, port: int) -> bool:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that was free a moment ago, each time another one.
+
+    It is none of those that the system gives to outgoing connections, which would soon take it.
+    """
+    return next(port for port in _PORTS if is_free(host, port))
 
 
 def child_options() -> dict[str, Any]:

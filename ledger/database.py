@@ -5,6 +5,7 @@ wait. Here every transaction is begun explicitly with `BEGIN IMMEDIATE`, so that
 and plain reads run outside of transactions.
 """
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import BigInteger, Connection, Dialect, event
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
@@ -23,12 +24,15 @@ from settings import SettingsError
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 _SQLITE_PRAGMAS = {
-    "busy_timeout": "10000",  # ms; first, since switching to WAL may have to wait
-    "journal_mode": "WAL",
+    "busy_timeout": "10000",  # ms
     # A committed cost must survive a power cut: without it the answer would be paid for again.
     "synchronous": "FULL",
     "foreign_keys": "ON",
 }
+
+
+_WAL_TIMEOUT = 10.0  # s
+_WAL_RETRY = 0.02  # s
 
 
 class Usd(TypeDecorator[Decimal]):
@@ -85,6 +89,7 @@ async def migrate(engine: AsyncEngine) -> None:
     try:
         if engine.dialect.name == "sqlite" and engine.url.database:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+            await _write_ahead(engine)
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade)
     except (OSError, DatabaseError) as error:
@@ -92,6 +97,25 @@ async def migrate(engine: AsyncEngine) -> None:
             f"AI_DATABASE_URL: the database can't be opened ({type(error).__name__}). "
             "Example: AI_DATABASE_URL=sqlite+aiosqlite:///./perdure.db"
         ) from error
+
+
+async def _write_ahead(engine: AsyncEngine) -> None:
+    """Switch the file to a write-ahead log, which it stays at.
+
+    SQLite does not wait for others here, whatever the busy timeout.
+    """
+    deadline = asyncio.get_running_loop().time() + _WAL_TIMEOUT
+    while True:
+        try:
+            async with engine.connect() as connection:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        except OperationalError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(_WAL_RETRY)
+        else:
+            return
 
 
 async def prepare_database(url: str) -> None:
