@@ -133,7 +133,7 @@ def test_a_running_call_is_cancelled_within_two_seconds(
     )
     state = json.loads(described)["workflowExecutionInfo"]["status"]
     assert state == "WORKFLOW_EXECUTION_STATUS_CANCELED"
-    assert [command for command in product.processes() if "speech" in command] == []
+    assert [command for command in product.processes() if "adapters.local" in command] == []
     assert _downloads(product.data) == []
     assert product.follow(execution_id)[-1]["event_type"] == "workflow_cancelled"
 

@@ -60,6 +60,15 @@ class LocalAdapter(ProviderAdapter):
             ProviderFault: A child process crashed.
         """
         self._check_offer(call)
+        try:
+            return await self._answer(call, report_progress)
+        except asyncio.CancelledError:
+            # Who cancels wants the machine back: what is kept for the next call goes too.
+            await self._end_warming()
+            await asyncio.gather(self._speech.end_idle(), self._text.end_idle())
+            raise
+
+    async def _answer(self, call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
         match call.request:
             case TranscriptionRequest() as request:
                 if call.audio is None:
@@ -88,10 +97,14 @@ class LocalAdapter(ProviderAdapter):
 
     async def close(self) -> None:
         """End all child processes."""
-        if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.gather(self._warming, return_exceptions=True)
+        await self._end_warming()
         await asyncio.gather(self._speech.close(), self._text.close())
+
+    async def _end_warming(self) -> None:
+        warming, self._warming = self._warming, None
+        if warming is not None:
+            warming.cancel()
+            await asyncio.gather(warming, return_exceptions=True)
 
     def _warm_text(self) -> None:
         """Load the text packages while a processor is free; a transcript is rarely the end."""

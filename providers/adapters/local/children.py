@@ -74,6 +74,11 @@ class ChildPool:
         result: dict[str, Any] = answer["result"]
         return result
 
+    async def end_idle(self) -> None:
+        """End the children that have nothing to do; the next call starts one."""
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(child.end() for child in idle))
+
     async def close(self) -> None:
         """End all children, also those at work; the pool is of no use afterwards."""
         self._closed = True

@@ -160,21 +160,23 @@ def test_planted_numbers_are_gone_from_the_redacted_call(heard: Heard) -> None:
         assert not any(planted in segment.text for segment in heard.redacted.segments)
 
 
-async def test_a_cancelled_call_leaves_no_speech_process(call: Call) -> None:
+async def test_a_cancelled_call_leaves_no_process(call: Call) -> None:
     adapter = LocalAdapter()
+    await adapter._text.call("warm", {}, lambda _: None)
     working = asyncio.Event()
     task = asyncio.create_task(adapter.call(ask(call.path), lambda _: working.set()))
     try:
         async with asyncio.timeout(30):
             await working.wait()
-        pids = adapter._speech.pids
+        pids = adapter._speech.pids | adapter._text.pids
+        assert adapter._text.pids
         started = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert time.monotonic() - started < 1
         assert pids
-        assert not adapter._speech.pids
+        assert not adapter._speech.pids | adapter._text.pids
         for pid in pids:
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
