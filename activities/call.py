@@ -16,7 +16,13 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import KNOWN_ERRORS, to_application_error
 from activities.heartbeats import Heartbeats
-from activities.types import CALL_PROVIDER, CallProviderInput, CallProviderResult, whole_ms
+from activities.types import (
+    CALL_PROVIDER,
+    MAX_PAYLOAD_BYTES,
+    CallProviderInput,
+    CallProviderResult,
+    whole_ms,
+)
 from artifacts.fetch import Fetcher
 from artifacts.store import SCHEME, ArtifactStore
 from ledger.entries import Entry, Ledger
@@ -36,8 +42,6 @@ from providers.types import (
     Value,
 )
 
-# Temporal refuses a payload of 2 MiB and more, as a retryable error that would pay again.
-MAX_OUTPUT_BYTES = 1_900_000
 # s: how long a cancelled activity stays for its entry.
 _RECORDING_SECONDS = 5.0
 _USAGE_UNKNOWN = "aborted before its usage was known"
@@ -189,10 +193,10 @@ class ProviderActivities:
         await self._record(entry)
         output = answer.response.model_dump(mode="json")
         size = len(json.dumps(output, ensure_ascii=False).encode())
-        if size > MAX_OUTPUT_BYTES:
+        if size > MAX_PAYLOAD_BYTES:
             raise OutputTooLarge(
                 f"The output of step '{call.step.name}' has {size} bytes; "
-                f"the most is {MAX_OUTPUT_BYTES}."
+                f"the most is {MAX_PAYLOAD_BYTES}."
             )
         return CallProviderResult(
             provider=offer.provider,

@@ -9,7 +9,7 @@ from pipelines.model import PipelineDefinition, StepDefinition
 from providers.types import Money, Usage, Value
 
 MAX_PAYLOAD_BYTES = 1_900_000
-"""Temporal refuses a payload of 2 MiB and more, as an error that would be retried for ever."""
+"""Temporal refuses a payload of 2 MiB and more, as an error that is retried and paid for again."""
 
 ADMIT = "admit"
 CALL_PROVIDER = "call_provider"

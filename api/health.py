@@ -15,6 +15,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from api.context import Services, ServicesOf
 from api.schemas import PREFIX, PROBLEMS, ComponentHealth, Health
 from connection import TemporalUnreachable
+from ledger.database import reading
 from observability.metrics import CONTENT_TYPE, render_metrics
 
 _TIMEOUT = 2.0  # s for each component
@@ -70,8 +71,7 @@ async def _temporal(services: Services) -> str | None:
 
 
 async def _database(services: Services) -> str | None:
-    async with services.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
+    async with reading(services.engine) as connection:
         # A constant would be answered without a look at the database.
         await connection.execute(text("SELECT version_num FROM alembic_version"))
     return None

@@ -79,12 +79,11 @@ async def start_execution(
 
 def estimate(definition: PipelineDefinition, registry: CapabilityRegistry) -> Decimal | None:
     """Return what a run is expected to cost in USD; None when a part can't be told beforehand."""
-    total = Decimal(0)
     for step in definition.steps:
         chain = registry.build_fallback_chain(step.capability, preferred=step.providers)
         if chain and chain[0].cost_unit != CostUnit.FREE:
             return None
-    return total
+    return Decimal(0)
 
 
 async def _check_at_the_door(

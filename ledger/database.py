@@ -6,6 +6,8 @@ and plain reads run outside of transactions.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import BigInteger, Connection, Dialect, event
+from sqlalchemy import BigInteger, Connection, Dialect, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
 from settings import SettingsError
@@ -78,6 +81,18 @@ def _begin_immediate(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def insert_into(table: Table, engine: AsyncEngine) -> sqlite.Insert | postgresql.Insert:
+    """Begin an insert that can say `ON CONFLICT`, which each dialect has of its own."""
+    return sqlite.insert(table) if engine.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Connect for reads that need no transaction, and so wait for no writer."""
+    async with engine.connect() as connection:
+        yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
 async def migrate(engine: AsyncEngine) -> None:
     """Bring the schema up to date. Idempotent; concurrent callers wait for each other.
 
@@ -107,8 +122,7 @@ async def _write_ahead(engine: AsyncEngine) -> None:
     deadline = asyncio.get_running_loop().time() + _WAL_TIMEOUT
     while True:
         try:
-            async with engine.connect() as connection:
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
+            async with reading(engine) as connection:
                 await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         except OperationalError:
             if asyncio.get_running_loop().time() > deadline:

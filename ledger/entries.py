@@ -1,4 +1,4 @@
-"""Entries: one row for each provider call that was answered."""
+"""Entries: one row for each attempt at a provider call that was answered or may have been billed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,9 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger.database import Usd
+from ledger.database import Usd, insert_into, reading
 
 metadata = MetaData()
 
@@ -87,12 +86,7 @@ class Ledger:
         """Write one entry; writing the same call and attempt again changes nothing."""
         values = {name: getattr(entry, name) for name in entry.__slots__}
         values["created_at"] = datetime.now(UTC)
-        insert = (
-            sqlite.insert(entries)
-            if self._engine.dialect.name == "sqlite"
-            else postgresql.insert(entries)
-        )
-        statement = insert.values(values).on_conflict_do_nothing()
+        statement = insert_into(entries, self._engine).values(values).on_conflict_do_nothing()
         async with self._engine.begin() as connection:
             await connection.execute(statement)
 
@@ -102,8 +96,7 @@ class Ledger:
             func.coalesce(func.sum(entries.c.cost_usd, type_=Usd()), 0, type_=Usd()),
             func.count().filter(entries.c.cost_usd.is_(None)),
         ).where(entries.c.execution_id == execution_id)
-        async with self._engine.connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
+        async with reading(self._engine) as connection:
             known, unknown = (await connection.execute(query)).one()
         return Total(total=None if unknown else known, known=known)
 
@@ -113,6 +106,5 @@ class Ledger:
         query = (
             select(*columns).where(entries.c.execution_id == execution_id).order_by(entries.c.id)
         )
-        async with self._engine.connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
+        async with reading(self._engine) as connection:
             return [Entry(**row) for row in (await connection.execute(query)).mappings()]

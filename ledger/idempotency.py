@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import JSON, Column, DateTime, Row, String, Table, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ledger.database import insert_into, reading
 from ledger.entries import metadata
 
 RETENTION = timedelta(days=30)
@@ -60,8 +60,7 @@ class IdempotencyKeys:
             table.c.key == key,
             table.c.created_at >= datetime.now(UTC) - RETENTION,
         )
-        async with self._engine.connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _claim(row, body_sha256)
 
@@ -73,24 +72,21 @@ class IdempotencyKeys:
         """
         now = datetime.now(UTC)
         table = idempotency_keys
-        insert = (
-            sqlite.insert(table)
-            if self._engine.dialect.name == "sqlite"
-            else postgresql.insert(table)
-        )
         mine = (table.c.tenant_id == tenant_id) & (table.c.key == key)
         async with self._engine.begin() as connection:
             await connection.execute(
                 delete(table).where(mine & (table.c.created_at < now - RETENTION))
             )
             await connection.execute(
-                insert.values(
+                insert_into(table, self._engine)
+                .values(
                     tenant_id=tenant_id,
                     key=key,
                     body_sha256=body_sha256,
                     execution_id=execution_id,
                     created_at=now,
-                ).on_conflict_do_nothing()
+                )
+                .on_conflict_do_nothing()
             )
             row = (await connection.execute(select(table).where(mine))).one()
         return _claim(row, body_sha256)
