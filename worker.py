@@ -142,9 +142,20 @@ def _downloads_folder(data_dir: Path) -> Path:
     parent = data_dir / "downloads"
     parent.mkdir(parents=True, exist_ok=True)
     for folder in parent.iterdir():
-        if not Path(f"/proc/{folder.name.partition('-')[0]}").exists():
+        pid = folder.name.partition("-")[0]
+        if not (pid.isdigit() and _is_running(int(pid))):
             shutil.rmtree(folder, ignore_errors=True)
     return Path(mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Entries: one row for each attempt at a provider call that was answered or may have been billed."""
+"""Entries: one row for each attempt at a call that was answered or may have been billed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
