@@ -6,8 +6,9 @@ and plain reads run outside of transactions.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -104,14 +105,21 @@ async def migrate(engine: AsyncEngine) -> None:
     try:
         if engine.dialect.name == "sqlite" and engine.url.database:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+            _probe(engine.url.database)
             await _write_ahead(engine)
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade)
-    except (OSError, DatabaseError) as error:
+    except (OSError, DatabaseError, sqlite3.DatabaseError) as error:
         raise SettingsError(
             f"AI_DATABASE_URL: the database can't be opened ({type(error).__name__}). "
             "Example: AI_DATABASE_URL=sqlite+aiosqlite:///./perdure.db"
         ) from error
+
+
+def _probe(database: str) -> None:
+    """Open the file once, before the driver's threads run: a failed one may outlive its loop."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA schema_version")
 
 
 async def _write_ahead(engine: AsyncEngine) -> None:
