@@ -48,6 +48,7 @@ class EventStore:
         """Take a connected client."""
         self._client = client
         self._watches: dict[str, _Watch] = {}
+        self._closed = False
 
     async def read(self, execution_id: str) -> tuple[Projection, list[PipelineEvent]]:
         """Fold the history as it stands.
@@ -101,8 +102,10 @@ class EventStore:
         Raises:
             ExecutionNotFound: Temporal has no such run.
             UnknownEventId: `after` is not an id of this run.
-            StoreClosed: The store was closed while the run went on.
+            StoreClosed: The store was closed while the run went on, or before.
         """
+        if self._closed:
+            raise StoreClosed
         watch = self._watches.get(execution_id)
         if watch is None:
             watch = self._watches[execution_id] = _Watch(self._client, execution_id)
@@ -119,7 +122,8 @@ class EventStore:
                 await watch.close()
 
     async def close(self) -> None:
-        """Stop every reader and let every listener go. Idempotent."""
+        """Stop every reader and let every listener go, late ones too. Idempotent."""
+        self._closed = True
         for watch in list(self._watches.values()):
             await watch.close()
             await watch.fail(StoreClosed())

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -62,12 +63,12 @@ def test_ctrl_c_with_a_call_open_stops_within_five_seconds(tmp_path: Path) -> No
 
 
 def test_followers_do_not_hold_up_the_end_and_are_told_to_go(tmp_path: Path) -> None:
-    with perdure_dev(tmp_path) as product, ThreadPoolExecutor() as pool:
+    with perdure_dev(tmp_path) as product, ThreadPoolExecutor() as pool, ExitStack() as following:
         execution_id = product.execute(product.upload(ROOT / "examples" / "support_call.flac"))
         address = f"ws://127.0.0.1:{product.api_port}{PREFIX}/{execution_id}/events"
         with connect(address) as socket:
             socket.recv()
-            sse = pool.submit(product.http.get, f"/{execution_id}/events")
+            stream = following.enter_context(product.http.stream("GET", f"/{execution_id}/events"))
             polling = pool.submit(product.http.get, f"/{execution_id}/result", params={"wait": 60})
             begun = time.monotonic()
             product.process.send_signal(signal.SIGINT)
@@ -77,7 +78,8 @@ def test_followers_do_not_hold_up_the_end_and_are_told_to_go(tmp_path: Path) -> 
             assert time.monotonic() - begun < 5
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012
-        assert sse.result().status_code == 200
+        assert stream.status_code == 200
+        assert "workflow_completed" not in stream.read().decode()
         assert polling.result().status_code == 202
     assert "Traceback" not in (tmp_path / "dev.log").read_text()
 

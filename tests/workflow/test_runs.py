@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from events.store import EventStore
+from events.store import EventStore, StoreClosed
 from providers.errors import (
     InvalidRequest,
     ProviderError,
@@ -298,3 +298,14 @@ async def test_operators_read_pipeline_step_and_provider(start_worker: StartWork
         if event.HasField("activity_task_scheduled_event_attributes")
     ]
     assert summaries == ["redact · scripted/model-1", "summarize · scripted/model-1"]
+
+
+async def test_a_store_that_is_closed_lets_a_late_listener_go(
+    start_worker: StartWorker, hang: Hang
+) -> None:
+    worker = await start_worker(ScriptedAdapter(hang))
+    handle = await start(worker, redact_then_summarize())
+    store = EventStore(worker.client)
+    await store.close()
+    with pytest.raises(StoreClosed):
+        await anext(store.subscribe(handle.id))
