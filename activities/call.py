@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import KNOWN_ERRORS, to_application_error
+from activities.failures import KNOWN_ERRORS, is_worth_waiting, to_application_error
 from activities.heartbeats import Heartbeats
 from activities.types import (
     CALL_PROVIDER,
@@ -129,13 +129,17 @@ class ProviderActivities:
             execution_id=call.execution_id, step=call.step.name, provider=str(call.candidate)
         )
         status = "cancelled"
+        counted = attempt - 1
         try:
-            result = await self._attempt(call, attempt)
+            offer = self._offer(call)
+            counted = attempt  # where the offer is not there nobody is asked
+            result = await self._attempt(call, offer, attempt)
             status = "success"
         except KNOWN_ERRORS as error:
             status = error.code
             log.warning("provider call failed", code=error.code, error=str(error), attempt=attempt)
-            raise to_application_error(error, attempt) from error
+            waiting = is_worth_waiting(error, call)
+            raise to_application_error(error, counted, worth_waiting=waiting) from error
         except Exception as error:  # noqa: BLE001 - told by its kind
             status = "internal"
             kind = type(error).__name__
@@ -150,17 +154,21 @@ class ProviderActivities:
         log.info("provider call answered", attempt=attempt, cost_usd=str(result.cost_usd))
         return result
 
-    async def _attempt(self, call: CallProviderInput, number: int) -> CallProviderResult:
-        candidate, capability = call.candidate, call.step.capability
-        offer = self._registry.find(candidate.provider, capability, candidate.model)
+    def _offer(self, call: CallProviderInput) -> Offer:
+        candidate = call.candidate
+        return self._registry.find(candidate.provider, call.step.capability, candidate.model)
+
+    async def _attempt(
+        self, call: CallProviderInput, offer: Offer, number: int
+    ) -> CallProviderResult:
         request = _typed_request(call)
         async with self._heartbeats.beating() as progress, self._audio(call, request) as audio:
             earlier = Decimal(0) if number == 1 else await self._earlier_cost(call)
             attempt = _Attempt(call, offer, number, earlier)
             provider_call = ProviderCall(
                 call_id=call.call_id,
-                capability=capability,
-                model=candidate.model,
+                capability=offer.capability,
+                model=offer.model,
                 request=request,
                 audio=audio,
                 timeout=call.step.timeout,

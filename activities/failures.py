@@ -1,19 +1,32 @@
 """Turns the errors of the rooms below into Temporal's application errors."""
 
+from datetime import UTC, datetime, timedelta
+
 from temporalio.exceptions import ApplicationError
 
-from activities.types import CallFailure
+from activities.types import CallFailure, CallProviderInput
 from artifacts.errors import ArtifactError
 from pipelines.errors import PipelineError
 from providers.errors import ProviderError
 
 KNOWN_ERRORS = (ProviderError, ArtifactError, PipelineError)
+LONGEST_WAIT = timedelta(seconds=30)
+"""A provider that asks us to wait longer is left for the next candidate."""
 
 
 def to_application_error(
-    error: ProviderError | ArtifactError | PipelineError, attempt: int
+    error: ProviderError | ArtifactError | PipelineError,
+    attempt: int,
+    *,
+    worth_waiting: bool = True,
 ) -> ApplicationError:
-    """Keep code, posture and message; the code is the error's type."""
+    """Keep code, posture and message; the code is the error's type.
+
+    Args:
+        error: What went wrong.
+        attempt: The attempt that it ended, from 1.
+        worth_waiting: Whether the delay that the provider asks for may be waited for.
+    """
     provider_error = error if isinstance(error, ProviderError) else None
     failure = CallFailure(
         code=error.code,
@@ -26,6 +39,19 @@ def to_application_error(
         failure.message,
         failure,
         type=failure.code,
-        non_retryable=not failure.retryable,
+        non_retryable=not (failure.retryable and worth_waiting),
         next_retry_delay=provider_error.retry_after if provider_error else None,
     )
+
+
+def is_worth_waiting(error: Exception, call: CallProviderInput) -> bool:
+    """Say whether the same candidate may be asked again when it wants to be.
+
+    A run that would be over by then does not wait; one with other candidates not for long.
+    """
+    delay = error.retry_after if isinstance(error, ProviderError) else None
+    if delay is None:
+        return True
+    if call.deadline is not None and datetime.now(UTC) + delay >= call.deadline:
+        return False
+    return call.is_last or delay <= LONGEST_WAIT

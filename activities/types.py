@@ -56,7 +56,7 @@ class CallFailure(Value):
     """The details of a failed provider call.
 
     Attributes:
-        attempt: Which attempt this was, from 1.
+        attempt: Which attempt this was, from 1; 0 where nobody has been asked.
         fallback: Whether the next candidate may be asked.
     """
 
@@ -110,6 +110,8 @@ class CallProviderInput(Value):
         earlier_attempts: Attempts at this call before Temporal's count began anew.
         context: The values that the step's request is made from.
         position: The candidate's place in the chain, from 0.
+        is_last: Whether no other candidate follows.
+        deadline: When the run's time is up; nobody waits longer for a provider.
         scheduled_at: When the interpreter decided to make the call.
         notes: Decisions since the previous command.
     """
@@ -123,6 +125,8 @@ class CallProviderInput(Value):
     earlier_attempts: int
     context: dict[str, Any]
     position: int
+    is_last: bool = False
+    deadline: datetime | None = None
     scheduled_at: datetime
     notes: tuple[StepNote, ...] = ()
 

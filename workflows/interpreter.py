@@ -152,7 +152,8 @@ class Interpreter:
     ) -> dict[str, Any] | None:
         failures: list[tuple[Candidate, CallFailure]] = []
         for position, candidate in enumerate(candidates):
-            answer = await self._ask(step, candidate, position)
+            is_last = position == len(candidates) - 1
+            answer = await self._ask(step, candidate, position, is_last=is_last)
             if isinstance(answer, CallProviderResult):
                 return answer.output
             failures.append((candidate, answer))
@@ -165,14 +166,14 @@ class Interpreter:
         return None
 
     async def _ask(
-        self, step: StepDefinition, candidate: Candidate, position: int
+        self, step: StepDefinition, candidate: Candidate, position: int, *, is_last: bool
     ) -> CallProviderResult | CallFailure:
         """Ask one candidate, again when its worker was lost."""
         attempts = 0
         for _ in range(_MAX_LOST):
             self._stopping.check()
             try:
-                call = self._call(step, candidate, position, attempts)
+                call = self._call(step, candidate, position, attempts, is_last=is_last)
             except ExpressionError as problem:
                 return _own_failure(problem)
             self._state.call_scheduled(call)
@@ -192,7 +193,13 @@ class Interpreter:
         return failure
 
     def _call(
-        self, step: StepDefinition, candidate: Candidate, position: int, attempts: int
+        self,
+        step: StepDefinition,
+        candidate: Candidate,
+        position: int,
+        attempts: int,
+        *,
+        is_last: bool,
     ) -> CallProviderInput:
         execution_id = workflow.info().workflow_id
         return CallProviderInput(
@@ -206,6 +213,8 @@ class Interpreter:
             earlier_attempts=attempts,
             context={name: self._context[name] for name in names_used(step, self._context)},
             position=position,
+            is_last=is_last,
+            deadline=self._stopping.deadline,
             scheduled_at=now(),
             notes=self.take_notes(),
         )

@@ -32,12 +32,16 @@ class Stopped(Exception):
 
 
 class Stopping:
-    """Knows whether to stop, and which activities are open."""
+    """Knows whether to stop, and which activities are open.
+
+    Attributes:
+        deadline: When the run's time is up.
+    """
 
     def __init__(self, timeout: float) -> None:
         """Take the run's timeout in seconds, which counts from now."""
         self._timeout = timeout
-        self._deadline: datetime = workflow.now() + timedelta(seconds=timeout)
+        self.deadline: datetime = workflow.now() + timedelta(seconds=timeout)
         self._open: list[workflow.ActivityHandle[Any]] = []
 
     def check(self) -> None:
@@ -50,7 +54,7 @@ class Stopping:
         if reason is not None:
             message = f"The run was cancelled: {reason}." if reason else "The run was cancelled."
             raise Stopped(ErrorInfo(code="cancelled", message=message), cancelled=True)
-        if workflow.now() >= self._deadline:
+        if workflow.now() >= self.deadline:
             message = f"The run took longer than {self._timeout:g} s."
             raise Stopped(ErrorInfo(code="timed_out", message=message), cancelled=False)
 

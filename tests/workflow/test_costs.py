@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.call import ProviderActivities
-from activities.types import CallProviderInput, Candidate
+from activities.types import CallFailure, CallProviderInput, Candidate
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
 from ledger.entries import Ledger
@@ -195,6 +196,32 @@ async def test_a_run_that_took_too_long_has_an_unknown_total(
     assert (await status_of_failed(handle)).total_cost_usd is None
 
 
+CALL = CallProviderInput(
+    tenant_id="tenant-1",
+    execution_id="exec-1",
+    pipeline="two_steps@1.0.0",
+    step=redact_then_summarize().steps[0],
+    candidate=Candidate(provider="scripted", model="model-1"),
+    call_id="exec-1/redact/0",
+    earlier_attempts=0,
+    context={"text": "Jane called"},
+    position=0,
+    scheduled_at=datetime(2026, 11, 24, tzinfo=UTC),
+)
+
+
+def provider_activities(
+    settings: Settings, engine: AsyncEngine, adapter: ScriptedAdapter
+) -> ProviderActivities:
+    return ProviderActivities(
+        CapabilityRegistry([adapter]),
+        Ledger(engine),
+        ArtifactStore(engine, settings.ai_data_dir / "artifacts", max_bytes=1),
+        Fetcher(allowed_hosts=(), max_bytes=1, folder=settings.ai_data_dir),
+        get_ai_metrics(),
+    )
+
+
 @pytest.mark.parametrize("act", [answer(characters=7), fail(Refused("no", usage=USED))])
 async def test_a_cancellation_waits_until_the_entry_is_written(
     settings: Settings, engine: AsyncEngine, act: Act
@@ -205,29 +232,10 @@ async def test_a_cancellation_waits_until_the_entry_is_written(
         called.set()
         return await act(call, report_progress)
 
-    ledger = Ledger(engine)
-    activities = ProviderActivities(
-        CapabilityRegistry([ScriptedAdapter(tell_and_act)]),
-        ledger,
-        ArtifactStore(engine, settings.ai_data_dir / "artifacts", max_bytes=1),
-        Fetcher(allowed_hosts=(), max_bytes=1, folder=settings.ai_data_dir),
-        get_ai_metrics(),
-    )
-    call = CallProviderInput(
-        tenant_id="tenant-1",
-        execution_id="exec-1",
-        pipeline="two_steps@1.0.0",
-        step=redact_then_summarize().steps[0],
-        candidate=Candidate(provider="scripted", model="model-1"),
-        call_id="exec-1/redact/0",
-        earlier_attempts=0,
-        context={"text": "Jane called"},
-        position=0,
-        scheduled_at=datetime.now(UTC),
-    )
+    activities = provider_activities(settings, engine, ScriptedAdapter(tell_and_act))
     environment = ActivityEnvironment()
     async with engine.begin():  # nobody else can write
-        running = asyncio.create_task(environment.run(activities.call_provider, call))
+        running = asyncio.create_task(environment.run(activities.call_provider, CALL))
         await called.wait()
         for _ in range(2):
             running.cancel()
@@ -235,4 +243,15 @@ async def test_a_cancellation_waits_until_the_entry_is_written(
             assert not done
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert [entry.cost_usd for entry in await ledger.of_execution("exec-1")] == [Decimal("0.007")]
+    entries = await Ledger(engine).of_execution("exec-1")
+    assert [entry.cost_usd for entry in entries] == [Decimal("0.007")]
+
+
+async def test_a_worker_without_the_provider_counts_no_attempt(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    activities = provider_activities(settings, engine, ScriptedAdapter(name="another"))
+    with pytest.raises(ApplicationError) as caught:
+        await ActivityEnvironment().run(activities.call_provider, CALL)
+    failure = CallFailure.model_validate(caught.value.details[0])
+    assert (failure.code, failure.fallback, failure.attempt) == ("provider_unavailable", True, 0)
