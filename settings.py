@@ -15,7 +15,10 @@ from typing import Annotated, Any, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import from_json
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from providers.compatible_server import CompatibleServer
 
 ROOT = Path(__file__).parent
 
@@ -27,11 +30,12 @@ _REFUSED = {
 }
 # Settings that this version ignores, which it says.
 _WITHOUT_EFFECT = (
-    "ACCENT_API_KEY",
-    "ACCENT_BASE_URL",
     "AI_BUDGET_POLICY",
     "AI_DEFAULT_MONTHLY_BUDGET_USD",
 )
+# Where pydantic's own words for a kind of mistake say little to an operator.
+_REASONS = {"extra_forbidden": "no such key", "model_type": "must be a JSON object"}
+_NOT_SENDABLE = "only ASCII characters without spaces can be sent as a key"
 
 
 class LogFormat(StrEnum):
@@ -71,6 +75,32 @@ class Settings(BaseSettings):
         description="Anthropic's address, or that of a gateway to it; without /v1.",
         examples=["https://api.anthropic.com"],
     )
+    deepgram_api_key: SecretStr | None = Field(
+        None, description="Key for Deepgram.", examples=["0123456789abcdef…"]
+    )
+    deepgram_base_url: str | None = Field(
+        None,
+        description="Deepgram's address, or that of one that you host; without /v1.",
+        examples=["https://api.deepgram.com"],
+    )
+    accent_api_key: SecretStr | None = Field(
+        None, description="Key for Accent, the internal service for personal data.", examples=["…"]
+    )
+    accent_base_url: str | None = Field(
+        None,
+        description="Accent's address; without /v1.",
+        examples=["https://accent.internal.example.com"],
+    )
+    ai_compatible_providers: Annotated[tuple[CompatibleServer, ...], NoDecode] = Field(
+        (),
+        description="Servers that speak OpenAI's Chat Completions API, a JSON list.",
+        examples=[
+            (
+                '[{"name": "vllm", "base_url": "http://localhost:8000/v1", "model": "qwen3-32b", '
+                '"api_key_env": "VLLM_API_KEY"}]'
+            )
+        ],
+    )
     ai_data_dir: Path = Field(
         Path(".perdure"), description="Folder for all local state.", examples=[".perdure"]
     )
@@ -84,7 +114,7 @@ class Settings(BaseSettings):
     )
     ai_pipelines_path: Path | None = Field(
         None,
-        description="Folder of definitions in YAML or JSON, read when the API starts.",
+        description="Folder of definitions in YAML or JSON, read when API and workers start.",
         examples=["pipelines"],
     )
     ai_auth: Auth = Field(Auth.OFF, description="Whether callers need a key.", examples=["off"])
@@ -114,14 +144,38 @@ class Settings(BaseSettings):
             return tuple(host.strip() for host in value.split(",") if host.strip())
         return value
 
-    @field_validator("openai_api_key", "anthropic_api_key")
+    @field_validator("ai_compatible_providers", mode="before")
     @classmethod
-    def _sendable_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
-            raise ValueError("only ASCII characters without spaces can be sent as a key")
+    def _parse(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            parsed = from_json(value)
+        except ValueError as error:
+            raise ValueError(f"must be a JSON list ({error})") from None
+        if not isinstance(parsed, list):
+            raise ValueError("must be a JSON list")  # noqa: TRY004 - for pydantic
+        return parsed
+
+    @field_validator("ai_compatible_providers")
+    @classmethod
+    def _different_names(cls, value: tuple[CompatibleServer, ...]) -> tuple[CompatibleServer, ...]:
+        names = [server.name for server in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the name '{name}' is given twice")
         return value
 
-    @field_validator("openai_base_url", "anthropic_base_url")
+    @field_validator("openai_api_key", "anthropic_api_key", "deepgram_api_key", "accent_api_key")
+    @classmethod
+    def _sendable_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_sendable(value):
+            raise ValueError(_NOT_SENDABLE)
+        return value
+
+    @field_validator(
+        "openai_base_url", "anthropic_base_url", "deepgram_base_url", "accent_base_url"
+    )
     @classmethod
     def _http_address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
@@ -184,6 +238,25 @@ class Settings(BaseSettings):
             raise SettingsError(_explain(error)) from None
 
 
+def read_key(variable: str) -> SecretStr | None:
+    """Read a key from a variable that a setting names, the way settings are read.
+
+    Raises:
+        SettingsError: naming the variable and an example.
+    """
+    value = os.environ.get(variable) or dotenv_values(".env").get(variable)
+    if not value:
+        return None
+    key = SecretStr(value)
+    if not _is_sendable(key):
+        raise SettingsError(f"{variable}: {_NOT_SENDABLE}. Example: {variable}=sk-…")
+    return key
+
+
+def _is_sendable(key: SecretStr) -> bool:
+    return re.fullmatch(r"[!-~]+", key.get_secret_value()) is not None
+
+
 def _refuse_unknown(file: dict[str, str]) -> None:
     """Find misspelt `AI_…` variables; other programs' variables are none of our business."""
     known = [name.upper() for name in Settings.model_fields]
@@ -206,9 +279,11 @@ def _explain(error: ValidationError) -> str:
     name = str(first["loc"][0])
     field = Settings.model_fields[name]
     example = (field.examples or [""])[0]
-    # An address may hold a password.
-    secret = "SecretStr" in str(field.annotation) or name.endswith("_url")
+    place = "".join(f"[{at}]" if isinstance(at, int) else f".{at}" for at in first["loc"][1:])
+    # An address may hold a password, and a list of servers a key that does not belong there.
+    kinds = ("SecretStr", "CompatibleServer")
+    secret = any(kind in str(field.annotation) for kind in kinds) or name.endswith("_url")
     got = "" if secret else f", got {str(first['input'])!r}"
-    reason = first["msg"].removeprefix("Value error, ")
+    reason = _REASONS.get(first["type"], first["msg"].removeprefix("Value error, "))
     reason = reason[:1].lower() + reason[1:]
-    return f"{name.upper()}: {reason}{got}. Example: {name.upper()}={example}"
+    return f"{name.upper()}{place}: {reason}{got}. Example: {name.upper()}={example}"

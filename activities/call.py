@@ -29,7 +29,13 @@ from ledger.entries import Entry, Ledger
 from observability.metrics import Metrics
 from pipelines.requests import build_request
 from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
-from providers.errors import InvalidRequest, OutputTooLarge, ProviderError, ProviderFault
+from providers.errors import (
+    InputTooLarge,
+    InvalidRequest,
+    OutputTooLarge,
+    ProviderError,
+    ProviderFault,
+)
 from providers.prices import cost_of
 from providers.registry import CapabilityRegistry
 from providers.types import (
@@ -163,6 +169,7 @@ class ProviderActivities:
     ) -> CallProviderResult:
         request = _typed_request(call)
         async with self._heartbeats.beating() as progress, self._audio(call, request) as audio:
+            self._check_size(offer, audio)
             earlier = Decimal(0) if number == 1 else await self._earlier_cost(call)
             attempt = _Attempt(call, offer, number, earlier)
             provider_call = ProviderCall(
@@ -176,6 +183,16 @@ class ProviderActivities:
             )
             answer = await self._ask(attempt, provider_call, progress.report)
             return await self._account(attempt, answer)
+
+    def _check_size(self, offer: Offer, audio: AudioFile | None) -> None:
+        """Keep a recording that is too large from an adapter that could only refuse it."""
+        most = offer.limits.max_file_bytes
+        if audio is None or most is None or audio.size <= most:
+            return
+        if not self._registry.adapter(offer.provider).converts_recordings:
+            raise InputTooLarge(
+                f"The recording has {audio.size:,} bytes; {offer.provider} takes {most:,}."
+            )
 
     async def _ask(
         self, attempt: _Attempt, call: ProviderCall, report_progress: ReportProgress

@@ -1,5 +1,6 @@
 """Whether a vendor can be called from here: it takes a key, and the package of its SDK."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 
 from pydantic import SecretStr
@@ -19,3 +20,9 @@ def why_unavailable(setting: str, key: SecretStr | None, package: str) -> str | 
     if not todo:
         return None
     return f"{' and '.join(todo)} to enable it."
+
+
+def why_unset(settings: Mapping[str, object]) -> str | None:
+    """Say which settings a vendor without an SDK still needs; None when nothing is missing."""
+    missing = [name for name, value in settings.items() if not value]
+    return f"Set {' and '.join(missing)} to enable it." if missing else None

@@ -39,6 +39,7 @@ class ErrorRow:
     status: int | None = None
     type: str | None = None
     code: str | None = None
+    param: str | None = None
 
     def fits(self, failure: "VendorFailure") -> bool:
         """Say whether the failure shows all that the row names."""
@@ -48,6 +49,7 @@ class ErrorRow:
                 (self.status, failure.status),
                 (self.type, failure.type),
                 (self.code, failure.code),
+                (self.param, failure.param),
             )
         )
 
@@ -80,6 +82,7 @@ class VendorFailure:
         type: The vendor's broad class of error.
         code: The vendor's name of the cause.
         message: The vendor's words, empty where there are none.
+        param: The parameter of the request that the vendor does not like.
     """
 
     status: int | None
@@ -87,6 +90,7 @@ class VendorFailure:
     code: str | None
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    param: str | None = None
 
 
 def translate(

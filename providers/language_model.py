@@ -1,4 +1,4 @@
-"""What is alike in every vendor of language models: the offer, the connection, the accounting.
+"""What is alike in every vendor of language models: the offers, the connection, the accounting.
 
 The SDK is imported with the first call, in a thread: it takes most of a second, and a process that
 only lists offers never pays. The SDKs of OpenAI and Anthropic come out of one generator, so that
@@ -10,18 +10,21 @@ import json
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
 from importlib import import_module
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import httpx2
 from pydantic import SecretStr, ValidationError
 
+from providers import derived
 from providers.access import why_unavailable
 from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
 from providers.error_table import ErrorRow, VendorFailure, translate
 from providers.errors import InvalidRequest, ProviderError, ProviderFault
 from providers.generation import ArrivingAnswer
-from providers.token_prices import find_list_price
+from providers.token_prices import ListPrice, find_list_price
 from providers.types import (
     Capability,
     CostUnit,
@@ -33,8 +36,29 @@ from providers.types import (
     Usage,
 )
 
+TEXT_CAPABILITIES = (Capability.LLM_GENERATION, *derived.CAVEATS)
+"""What every language model can do."""
+
 # Failures before a byte of the request was sent.
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModel:
+    """A model that a vendor sells, and what it is offered for.
+
+    Attributes:
+        context_tokens: The most that it reads and writes in one call; None where that is unknown.
+        max_output_tokens: The most that it writes; None where that is unknown.
+        retires: In the words of `providers.types.Offer`; None where no date is known.
+    """
+
+    name: str
+    context_tokens: int | None
+    max_output_tokens: int | None
+    retires: date | None
+    tier: QualityTier = QualityTier.STANDARD
+    capabilities: Sequence[Capability] = TEXT_CAPABILITIES
 
 
 class _Client(Protocol):
@@ -51,15 +75,14 @@ class LanguageModelAdapter(ProviderAdapter, Generic[ClientT]):
         name: Also the SDK's package, and the vendor's id in the price list.
         vendor: The vendor's name as people read it.
         key_setting: The environment variable of the key.
-        model: The default model.
-        context_tokens: The most that the model reads, in tokens.
+        models: What is offered; one model for a capability, since a step names a provider and no
+            model, and what follows a vendor's failure is to be another vendor.
         errors: The vendor's errors, particular rows first.
     """
 
-    vendor: ClassVar[str]
-    key_setting: ClassVar[str]
-    model: ClassVar[str]
-    context_tokens: ClassVar[int]
+    vendor: str
+    key_setting: str
+    models: Sequence[LanguageModel]
     errors: ClassVar[Sequence[ErrorRow]]
 
     def __init__(self, api_key: SecretStr | None, base_url: str | None = None) -> None:
@@ -70,33 +93,54 @@ class LanguageModelAdapter(ProviderAdapter, Generic[ClientT]):
         self._connecting = asyncio.Lock()
 
     def offers(self) -> Sequence[Offer]:
-        """List the default model."""
-        list_price = find_list_price(self.name, self.model)
-        reason = why_unavailable(self.key_setting, self._key, self.name)
+        """List what each model is offered for."""
+        return [offer for model in self.models for offer in self._offers_of(model)]
+
+    def _offers_of(self, model: LanguageModel) -> Sequence[Offer]:
+        list_price, reason = self._list_price(model), self._why_unavailable()
         return [
             Offer(
                 provider=self.name,
-                capability=Capability.LLM_GENERATION,
-                model=self.model,
-                quality_tier=QualityTier.STANDARD,
+                capability=capability,
+                model=model.name,
+                quality_tier=model.tier,
                 cost_unit=CostUnit.TOKEN,
                 price=list_price.price,
                 token_prices=list_price.token_prices,
                 price_source=list_price.price_source,
-                limits=Limits(max_input_tokens=self.context_tokens),
+                limits=Limits(max_input_tokens=model.context_tokens),
                 available=reason is None,
                 reason=reason,
+                caveat=self._caveat(capability, model),
+                retires=model.retires,
             )
+            for capability in model.capabilities
         ]
+
+    def _list_price(self, model: LanguageModel) -> ListPrice:
+        return find_list_price(self.name, model.name)
+
+    def _why_unavailable(self) -> str | None:
+        return why_unavailable(self.key_setting, self._key, self.name)
+
+    def _caveat(self, capability: Capability, model: LanguageModel) -> str | None:
+        sentences = [derived.CAVEATS.get(capability)]
+        if model.retires is not None:
+            sentences.append(f"{self.vendor} may retire the model from {model.retires} on.")
+        return " ".join(filter(None, sentences)) or None
 
     async def call(self, call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
         """Make one attempt; see `ProviderAdapter.call`."""
-        request = call.request
-        if not isinstance(request, GenerationRequest):
-            raise InvalidRequest(f"{self.vendor} is not offered for {call.capability}.")
+        model = self._find_model(call)
+        blank = derived.answer_blank(call.request)
+        if blank is not None:
+            return ProviderAnswer(response=blank, usage=Usage(input_tokens=0, output_tokens=0))
+        request = _question(call, model)
         answer = ArrivingAnswer(request.max_output_tokens, report_progress)
         try:
-            response = await self._generate(call, request, answer)
+            generated = await self._generate(call, request, answer)
+            # In a thread: to look up a long list of quotes in a long text takes seconds.
+            response = await asyncio.to_thread(derived.read, call.request, generated)
         except ProviderError as error:
             error.usage = answer.usage
             raise
@@ -104,6 +148,12 @@ class LanguageModelAdapter(ProviderAdapter, Generic[ClientT]):
             call.report_usage(answer.usage)
             raise
         return ProviderAnswer(response=response, usage=answer.usage or Usage())
+
+    def _find_model(self, call: ProviderCall) -> LanguageModel:
+        for model in self.models:
+            if model.name == call.model and call.capability in model.capabilities:
+                return model
+        raise InvalidRequest(f"{self.vendor} does not offer {call.model} for {call.capability}.")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -124,6 +174,10 @@ class LanguageModelAdapter(ProviderAdapter, Generic[ClientT]):
     def _read_failure(self, error: Any) -> VendorFailure:
         """Read what the vendor said went wrong from the SDK's `APIError`."""
 
+    def _sdk(self) -> Any:
+        """Return the SDK's package, for its errors."""
+        return import_module(self.name)
+
     async def _connected(self) -> ClientT:
         async with self._connecting:
             if self._client is None:
@@ -140,7 +194,7 @@ class LanguageModelAdapter(ProviderAdapter, Generic[ClientT]):
 
         What the SDK raises becomes our errors; the original, which may hold the key, goes.
         """
-        sdk: Any = import_module(self.name)
+        sdk = self._sdk()
         answer.sent()
         try:
             yield
@@ -160,3 +214,17 @@ class LanguageModelAdapter(ProviderAdapter, Generic[ClientT]):
     def _translate(self, failure: VendorFailure, answer: ArrivingAnswer) -> ProviderError:
         answer.turned_down()
         return translate(self.vendor, self.errors, failure, self._secret)
+
+
+def _question(call: ProviderCall, model: LanguageModel) -> GenerationRequest:
+    """Write what the model is asked.
+
+    A derived capability takes as many tokens for its answer as its input may need, up to the most
+    that the model writes, or else half of its context. A generation gets what it asks for.
+    """
+    request = derived.ask(call.request)
+    most = model.max_output_tokens or (model.context_tokens or 0) // 2
+    if request is call.request or not most:
+        return request
+    tokens = min(request.max_output_tokens, most)
+    return request.model_copy(update={"max_output_tokens": tokens})

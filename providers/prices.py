@@ -26,11 +26,19 @@ def _unrounded(offer: Offer, usage: Usage) -> Decimal | None:
         case CostUnit.FREE:
             return Decimal(0)
         case CostUnit.MINUTE:
-            units = _decimal(usage.audio_seconds)
-            return None if units is None else units * offer.price / _SECONDS_PER_MINUTE
+            return _cost_of_minutes(offer.price, offer.diarization_price, usage)
         case CostUnit.CHARACTER:
             units = _decimal(usage.characters)
             return None if units is None else units * offer.price
+
+
+def _cost_of_minutes(price: Decimal, diarization: Decimal | None, usage: Usage) -> Decimal | None:
+    """Add what telling voices apart costs, where that happened and is sold by itself."""
+    heard, diarized = _decimal(usage.audio_seconds), _decimal(usage.diarized_seconds)
+    if heard is None or (diarized and diarization is None):
+        return None
+    total = heard * price + (diarized or 0) * (diarization or 0)
+    return total / _SECONDS_PER_MINUTE
 
 
 def _cost_of_tokens(offer: Offer, usage: Usage) -> Decimal | None:
@@ -40,7 +48,8 @@ def _cost_of_tokens(offer: Offer, usage: Usage) -> Decimal | None:
     prices = _prices_for(offer, usage.input_tokens)
     cached = usage.cached_input_tokens or 0
     written = usage.cache_write_input_tokens or 0
-    plain = usage.input_tokens - cached - written
+    sound = usage.input_audio_tokens or 0
+    plain = usage.input_tokens - cached - written - sound
     if prices is None or plain < 0:
         return None
     total = Decimal(0)
@@ -48,6 +57,7 @@ def _cost_of_tokens(offer: Offer, usage: Usage) -> Decimal | None:
         (plain, prices.input),
         (cached, prices.cached_input),
         (written, prices.cache_write_input),
+        (sound, prices.input_audio),
         (usage.output_tokens, prices.output),
     ):
         if tokens and price is None:

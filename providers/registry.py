@@ -4,8 +4,11 @@ Rank: offers that are preferred by the step, in its order; then by quality tier,
 price, cheapest first, unknown last; then by name.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
+
+import structlog
 
 from providers.adapters.base import ProviderAdapter
 from providers.builtin import build_adapters
@@ -15,6 +18,8 @@ from providers.types import Capability, Offer, QualityTier, Usage
 from settings import Settings
 
 _TIERS = {QualityTier.PREMIUM: 0, QualityTier.STANDARD: 1, QualityTier.BASIC: 2}
+
+log = structlog.get_logger(__name__)
 
 
 class CapabilityRegistry:
@@ -26,6 +31,7 @@ class CapabilityRegistry:
         self._offers = tuple(
             offer for adapter in self._adapters.values() for offer in adapter.offers()
         )
+        _warn_of_retired(self._offers)
 
     @property
     def offers(self) -> Sequence[Offer]:
@@ -35,6 +41,15 @@ class CapabilityRegistry:
             for capability in Capability
             for offer in self.get_providers_for_capability(capability)
         ]
+
+    @property
+    def nameable(self) -> Mapping[str, frozenset[Capability]]:
+        """What a definition may prefer each provider for, available or not."""
+        providers: dict[str, frozenset[Capability]] = {}
+        for offer in self._offers:
+            known = providers.get(offer.provider, frozenset())
+            providers[offer.provider] = known | {offer.capability}
+        return providers
 
     def get_providers_for_capability(self, capability: Capability) -> Sequence[Offer]:
         """List the offers of a capability by rank, unavailable ones last."""
@@ -115,6 +130,17 @@ def _rank(offer: Offer) -> tuple[int, bool, Decimal, str, str]:
         offer.provider,
         offer.model,
     )
+
+
+def _warn_of_retired(offers: Iterable[Offer]) -> None:
+    """Tell the operator, once for a model, that calls to it may fail from some day on."""
+    today = datetime.now(UTC).date()
+    for provider, model, day in {
+        (offer.provider, offer.model, offer.retires)
+        for offer in offers
+        if offer.available and offer.retires is not None and offer.retires <= today
+    }:
+        log.warning("model may be retired", provider=provider, model=model, retires=day.isoformat())
 
 
 _installed: CapabilityRegistry | None = None

@@ -4,6 +4,7 @@ Everything here is immutable, JSON-serialisable and free of I/O, so that pipelin
 and activities may all import it.
 """
 
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -57,6 +58,7 @@ class Segment(Value):
     Attributes:
         start: Seconds from the beginning of the recording.
         end: Seconds from the beginning of the recording.
+        text: What was said.
         speaker: A label that is stable within one recording, where speakers are known.
         confidence: The recogniser's own estimate, 0 to 1.
     """
@@ -71,8 +73,10 @@ class Segment(Value):
 class TranscriptionRequest(Value):
     """Ask for speech to text; also the request of `transcription_diarization`.
 
+    The caller of an adapter has fetched the recording already.
+
     Attributes:
-        audio_url: `https://…` or `artifact://…`; the caller of an adapter has fetched it already.
+        audio_url: `https://…`, or `artifact://…` for an upload.
         language: BCP 47 tag; absent means that the provider decides.
     """
 
@@ -81,7 +85,14 @@ class TranscriptionRequest(Value):
 
 
 class TranscriptionResponse(Value):
-    """Speech as text. `segments` is null where the provider gives no times."""
+    """Speech as text.
+
+    Attributes:
+        text: All that was said.
+        language: BCP 47 tag; null where the provider does not tell.
+        duration_seconds: Length of the recording.
+        segments: Who said what, and when; null where the provider gives no times.
+    """
 
     text: str
     language: str | None
@@ -90,14 +101,27 @@ class TranscriptionResponse(Value):
 
 
 class Message(Value):
-    """One turn of a conversation with a language model."""
+    """One turn of a conversation with a language model.
+
+    Attributes:
+        role: Who speaks.
+        content: What is said.
+    """
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
 class GenerationRequest(Value):
-    """Ask a language model for text, or for data that follows `response_schema`."""
+    """Ask a language model for text, or for data that follows `response_schema`.
+
+    Attributes:
+        prompt: What is asked, in one text.
+        messages: What is asked, as a conversation; instead of `prompt`.
+        system: How the model shall behave.
+        max_output_tokens: Bound of the answer.
+        response_schema: JSON Schema of the answer; it then stands in `data`.
+    """
 
     prompt: str | None = None
     messages: tuple[Message, ...] | None = None
@@ -113,7 +137,13 @@ class GenerationRequest(Value):
 
 
 class GenerationResponse(Value):
-    """What a language model wrote."""
+    """What a language model wrote.
+
+    Attributes:
+        text: The answer as it was written.
+        data: The answer as data, where a `response_schema` asked for it and it is whole.
+        finish_reason: `stop`, or `length` where `max_output_tokens` cut the answer off.
+    """
 
     text: str
     data: dict[str, Any] | None = None
@@ -135,6 +165,8 @@ class RedactionRequest(_TextOrSegments):
     """Ask for personal data to be hidden. Segments win over text.
 
     Attributes:
+        text: A text without speakers and times.
+        segments: A transcript's segments, such as `transcript.segments`.
         entities: Entity types to look for; absent means all that the provider knows.
         mode: `mask` writes `[TYPE]`, `remove` writes nothing, `hash` writes a keyed digest.
     """
@@ -147,8 +179,11 @@ class Entity(Value):
     """A place where personal data stood; never the value itself.
 
     Attributes:
+        type: What kind of data it was, such as `EMAIL_ADDRESS`.
         start: Code points into the input text, or into segment number `segment`.
-        end: Exclusive.
+        end: The same; exclusive.
+        score: How sure the provider is, 0 to 1.
+        segment: Number of the segment, from 0; null where a text was given.
     """
 
     type: str
@@ -159,7 +194,13 @@ class Entity(Value):
 
 
 class RedactionResponse(Value):
-    """The input with personal data hidden."""
+    """The input with personal data hidden.
+
+    Attributes:
+        text: The redacted text; of segments, one a line.
+        segments: The redacted segments, where segments were given.
+        entities: What was hidden, and where; empty where nothing was found.
+    """
 
     text: str
     segments: tuple[Segment, ...] | None = None
@@ -167,11 +208,22 @@ class RedactionResponse(Value):
 
 
 class SentimentRequest(_TextOrSegments):
-    """Ask how a text feels. Segments win over text."""
+    """Ask how a text feels. Segments win over text.
+
+    Attributes:
+        text: A text without speakers and times.
+        segments: A transcript's segments, such as `transcript.segments`.
+    """
 
 
 class SegmentSentiment(Value):
-    """The mood of one input segment, in the order of the input."""
+    """The mood of one input segment, in the order of the input.
+
+    Attributes:
+        label: In one word.
+        score: From -1 (negative) to 1 (positive).
+        speaker: Who said it, where that is known.
+    """
 
     label: Literal["positive", "neutral", "negative", "mixed"]
     score: float = Field(ge=-1, le=1)
@@ -179,7 +231,13 @@ class SegmentSentiment(Value):
 
 
 class SentimentResponse(Value):
-    """The mood of the whole, `score` from -1 (negative) to 1 (positive)."""
+    """The mood of the whole.
+
+    Attributes:
+        label: In one word.
+        score: From -1 (negative) to 1 (positive).
+        segments: The mood of each segment, where segments were given.
+    """
 
     label: Literal["positive", "neutral", "negative", "mixed"]
     score: float = Field(ge=-1, le=1)
@@ -187,14 +245,23 @@ class SentimentResponse(Value):
 
 
 class SummarizationRequest(Value):
-    """Ask for a shorter text."""
+    """Ask for a shorter text.
+
+    Attributes:
+        text: What to shorten.
+        max_sentences: Bound of the answer; absent means that the provider decides.
+    """
 
     text: str
     max_sentences: int | None = Field(default=None, ge=1)
 
 
 class SummarizationResponse(Value):
-    """The shorter text."""
+    """The shorter text.
+
+    Attributes:
+        text: The summary.
+    """
 
     text: str
 
@@ -224,16 +291,22 @@ class Usage(Value):
         input_tokens: All input tokens, cached ones included.
         cached_input_tokens: The part of `input_tokens` that the provider read from its cache.
         cache_write_input_tokens: The part of `input_tokens` that it wrote to its cache.
+        input_audio_tokens: The part of `input_tokens` that stands for sound; no cached ones.
         output_tokens: All output tokens, reasoning included.
-        audio_seconds: Length of the audio that was processed.
+        audio_seconds: Length of the audio that was processed, summed over channels where each one
+            is sold.
+        diarized_seconds: The part of `audio_seconds` in which voices were told apart, where that is
+            sold by itself.
         characters: Code points of the text that was processed.
     """
 
     input_tokens: int | None = Field(default=None, ge=0)
     cached_input_tokens: int | None = Field(default=None, ge=0)
     cache_write_input_tokens: int | None = Field(default=None, ge=0)
+    input_audio_tokens: int | None = Field(default=None, ge=0)
     output_tokens: int | None = Field(default=None, ge=0)
     audio_seconds: float | None = Field(default=None, ge=0)
+    diarized_seconds: float | None = Field(default=None, ge=0)
     characters: int | None = Field(default=None, ge=0)
 
 
@@ -255,13 +328,15 @@ class TokenPrices(Value):
     Attributes:
         above_input_tokens: The list holds for requests with more input tokens than this; -1 for
             all of them.
-        input: Input tokens that were neither read from nor written to the provider's cache.
+        input: Text that was neither read from nor written to the provider's cache.
+        input_audio: Sound.
     """
 
     above_input_tokens: int = Field(default=-1, ge=-1)
     input: Money | None
     cached_input: Money | None
     cache_write_input: Money | None
+    input_audio: Money | None = None
     output: Money | None
 
 
@@ -272,13 +347,17 @@ class Offer(Value):
         provider: The provider's name, such as `deepgram`.
         cost_unit: What is charged for.
         price: USD per `cost_unit`; null when unknown, with `price_source` saying why. For tokens it
-            is the price of one input token of a short request that nothing is cached of: the first
-            figure of a vendor's price list, good for comparing, while `token_prices` make the cost.
+            is the price of one input token (of text; of sound for a model that hears) of a short
+            request that nothing is cached of: the first figure of a vendor's price list, good for
+            comparing, while `token_prices` make the cost.
         token_prices: The price lists of an offer that is sold by the token, lowest threshold first.
+        diarization_price: What a minute costs more when voices are told apart, in USD, where that
+            is sold by itself.
         price_source: Where the price comes from, or why there is none.
         available: Whether a worker with the present settings can call it.
         reason: Why it is not available, and how to mend that.
         caveat: What it is too weak for, in one sentence for its users.
+        retires: The first day on which the vendor may have taken the model away.
     """
 
     provider: str
@@ -289,10 +368,12 @@ class Offer(Value):
     price: Money | None
     price_source: str
     token_prices: tuple[TokenPrices, ...] = ()
+    diarization_price: Money | None = None
     limits: Limits = Limits()
     available: bool = True
     reason: str | None = None
     caveat: str | None = None
+    retires: date | None = None
 
 
 class AudioFile(Value):

@@ -5,7 +5,6 @@ and the second on channel 1, one turn after the other, and returns where each tu
 `word_error_rate` says how far a transcript is from a script.
 """
 
-import re
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
+from benchmarks.quality import word_errors, words
 
 SAMPLE_RATE = 16_000
 PAUSE_SECONDS = 0.35
@@ -90,19 +91,7 @@ def flite_binary() -> str:
 
 def word_error_rate(expected: str, heard: str) -> float:
     """Word-level Levenshtein distance over the number of expected words."""
-    reference, hypothesis = _words(expected), _words(heard)
-    distances = list(range(len(hypothesis) + 1))
-    for row, word in enumerate(reference, start=1):
-        diagonal, distances[0] = distances[0], row
-        for column, other in enumerate(hypothesis, start=1):
-            substitution = diagonal + (word != other)
-            diagonal = distances[column]
-            distances[column] = min(substitution, diagonal + 1, distances[column - 1] + 1)
-    return distances[-1] / max(1, len(reference))
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[\w']+", text.lower())
+    return word_errors(expected, heard) / max(1, len(words(expected)))
 
 
 def _speak(binary: str, voice: str, text: str) -> np.ndarray:

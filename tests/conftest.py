@@ -24,10 +24,10 @@ from devserver import DevServerDescription, dev_server, free_port
 from ledger.database import create_engine, migrate
 from ledger.entries import Ledger
 from observability.metrics import get_ai_metrics
+from providers.adapters.base import ProviderAdapter
 from providers.registry import CapabilityRegistry
 from settings import Settings
 from tests.runs import RunningWorker, StartWorker
-from tests.scripted import ScriptedAdapter
 from tests.serving import serve_api
 from worker import create_worker
 
@@ -132,7 +132,7 @@ async def start_worker(
     async with AsyncExitStack() as running:
 
         async def start(
-            *adapters: ScriptedAdapter, functions: Functions | None = None
+            *adapters: ProviderAdapter, functions: Functions | None = None
         ) -> RunningWorker:
             registry = CapabilityRegistry(adapters)
             ledger, metrics = Ledger(engine), get_ai_metrics()

@@ -12,11 +12,18 @@ Ending = Literal["whole", "cut", "silent"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it came over the wire."""
+    """A request as it came over the wire; its body is bytes unless it is JSON."""
 
     path: str
     headers: Mapping[str, str]
     body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    head: bytes
+    parts: Sequence[bytes]
+    ending: Ending
 
 
 @dataclass(slots=True)
@@ -30,9 +37,7 @@ class FakeVendor:
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
-    _head: bytes = b""
-    _parts: Sequence[bytes] = ()
-    _ending: Ending = "whole"
+    _answers: list[_Answer] = field(default_factory=list)
 
     def answer(
         self, status: int, body: dict[str, Any] | bytes, headers: Mapping[str, str] | None = None
@@ -53,6 +58,14 @@ class FakeVendor:
         parts = [event if isinstance(event, bytes) else _sse(event) for event in events]
         self._set(200, "text/event-stream", {}, parts, ending)
 
+    def stream_each(self, *answers: Sequence[dict[str, Any]]) -> None:
+        """Answer one request after the other, each with the next series of events."""
+        series = []
+        for events in answers:
+            self.stream(*events)
+            series += self._answers
+        self._answers = series
+
     def _set(
         self,
         status: int,
@@ -63,21 +76,21 @@ class FakeVendor:
     ) -> None:
         lines = [f"HTTP/1.1 {status} Whatever", f"content-type: {kind}"]
         lines += ["transfer-encoding: chunked", *(f"{k}: {v}" for k, v in headers.items())]
-        self._head = "\r\n".join([*lines, "", ""]).encode()
-        self._parts, self._ending = parts, ending
+        self._answers = [_Answer("\r\n".join([*lines, "", ""]).encode(), parts, ending)]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request and close."""
         try:
             self.asked.append(await _read_request(reader))
-            writer.write(self._head)
-            for part in self._parts:
+            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+            writer.write(answer.head)
+            for part in answer.parts:
                 writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
                 await writer.drain()
-            if self._ending == "whole":
+            if answer.ending == "whole":
                 writer.write(b"0\r\n\r\n")
                 await writer.drain()
-            elif self._ending == "silent":
+            elif answer.ending == "silent":
                 await reader.read()
                 self.hung_up.set()
         except ConnectionError:
@@ -103,7 +116,8 @@ async def _read_request(reader: asyncio.StreamReader) -> Asked:
     first, *lines = head.strip().split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines)
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Asked(first.split(" ")[1], headers, json.loads(body))
+    is_json = "json" in headers.get("content-type", "")
+    return Asked(first.split(" ")[1], headers, json.loads(body) if is_json else body)
 
 
 def _sse(event: dict[str, Any]) -> bytes:

@@ -12,9 +12,9 @@ from activities.predicates import Functions
 from ledger.entries import Ledger
 from pipelines.builder import Pipeline
 from pipelines.model import PipelineDefinition
+from providers.adapters.base import ProviderAdapter
 from providers.registry import CapabilityRegistry
 from providers.types import Capability
-from tests.scripted import ScriptedAdapter
 from workflows.search_attributes import search_attributes
 from workflows.types import WORKFLOW_TYPE, ExecutionStatus, PipelineInput
 
@@ -36,7 +36,7 @@ class StartWorker(Protocol):
     """Starts a worker with these providers; it stops with the test."""
 
     async def __call__(
-        self, *adapters: ScriptedAdapter, functions: Functions | None = None
+        self, *adapters: ProviderAdapter, functions: Functions | None = None
     ) -> RunningWorker: ...
 
 

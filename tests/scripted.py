@@ -82,7 +82,7 @@ class ScriptedAdapter(ProviderAdapter):
         available: bool = True,
         tier: QualityTier = QualityTier.STANDARD,
     ) -> None:
-        self.name = name  # type: ignore[misc]
+        self.name = name
         self.calls: list[ProviderCall] = []
         self._acts = acts or (answer(),)
         self._capabilities = capabilities

@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 
+def blocks(document: Path, language: str = r"\w+") -> list[str]:
+    """Return the blocks of a Markdown file that are in a language, in their order."""
+    return re.findall(rf"```{language}\n(.*?)```", document.read_text(), re.DOTALL)
+
+
 def python_blocks(document: Path) -> list[str]:
     """Return the Python blocks of a Markdown file, in their order."""
-    return re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL)
+    return blocks(document, "python")
 
 
 async def run_snippet(source: str, **names: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any, Self
 
 import structlog
@@ -25,25 +26,41 @@ from providers.errors import (
     UnsupportedInput,
 )
 from providers.generation import ArrivingAnswer, check_schema, read_data
-from providers.language_model import LanguageModelAdapter
+from providers.language_model import LanguageModel, LanguageModelAdapter
 from providers.types import GenerationRequest, GenerationResponse, Message
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-# https://platform.claude.com/docs/en/models/haiku-5-5/overview, read 2026-11: the cheapest current
-# model, for high-volume work that must be quick; a million tokens of context.
-GENERATION_MODEL = "claude-haiku-5-5"
-_CONTEXT_TOKENS = 1_000_000
+# https://platform.claude.com/docs/en/models/haiku-5-5/overview and
+# https://platform.claude.com/docs/en/about-claude/model-deprecations, read 2026-11: the cheapest
+# current model, for high-volume work that must be quick, such as classification and extraction;
+# retired "not sooner than October 7, 2027". Sonnet costs twenty times as much, Opus forty.
+MODELS = (
+    LanguageModel(
+        "claude-haiku-5-5",
+        context_tokens=1_000_000,
+        max_output_tokens=128_000,
+        retires=date(2027, 10, 7),
+    ),
+)
+
+_CONTEXT_TOKENS = {model.name: model.context_tokens or 0 for model in MODELS}
 
 # https://platform.claude.com/docs/en/api/errors and `error.details.error_code` in the official SDK
-# (anthropic/types/shared); both read 2026-11. Once a stream has begun there is no status but 200.
+# (anthropic/types/shared); both read 2026-11. Once a stream has begun there is no status but 200. A
+# spend limit that the account has set itself comes as 400 invalid_request_error without a code, and
+# can't be told from a wrong request; a tier's limit has its own code.
 ERRORS = (
     ErrorRow(QuotaExhausted, code="enforced_spend_limit_reached"),
     ErrorRow(QuotaExhausted, code="contract_spend_limit_reached"),
     ErrorRow(QuotaExhausted, code="linked_organization_spend_limit_reached"),
     ErrorRow(QuotaExhausted, code="linked_organization_billing_unavailable"),
     ErrorRow(ProviderUnavailable, code="organization_on_hold"),
+    ErrorRow(ProviderUnavailable, code="organization_type_not_supported"),
+    ErrorRow(ProviderUnavailable, code="parent_organization_required"),
+    ErrorRow(ProviderUnavailable, code="cmek_key_disabled"),
+    ErrorRow(ProviderUnavailable, code="cmek_key_network_blocked"),
     ErrorRow(RateLimited, code="ramp_limit_exceeded"),
     ErrorRow(InputTooLarge, code="request_body_too_large_after_decoding"),
     ErrorRow(InputTooLarge, type="request_too_large"),
@@ -79,8 +96,7 @@ class AnthropicAdapter(LanguageModelAdapter["AsyncAnthropic"]):
     name = "anthropic"
     vendor = "Anthropic"
     key_setting = "ANTHROPIC_API_KEY"
-    model = GENERATION_MODEL
-    context_tokens = _CONTEXT_TOKENS
+    models = MODELS
     errors = ERRORS
 
     async def _generate(
@@ -98,7 +114,7 @@ class AnthropicAdapter(LanguageModelAdapter["AsyncAnthropic"]):
         except InvalidRequest as error:
             # A prompt that is too long has no code of its own. One with more characters than the
             # model's context has tokens is taken for that.
-            if conversation.characters > _CONTEXT_TOKENS:
+            if conversation.characters > _CONTEXT_TOKENS[call.model]:
                 raise InputTooLarge(error.message) from None
             raise
         return _read(answer.text, ending, request)

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from providers.types import AudioFile, Capability, Offer, Usage, Value
 
@@ -53,9 +52,15 @@ class ProviderAdapter(ABC):
 
     An adapter never retries: retries belong to Temporal. It raises only `ProviderError`s and
     lets cancellation through at once, with nothing left running.
+
+    Attributes:
+        name: The provider's name, such as `deepgram`.
+        converts_recordings: Whether it makes a recording that exceeds `limits.max_file_bytes`
+            smaller where that works. Others never see such a recording.
     """
 
-    name: ClassVar[str]
+    name: str
+    converts_recordings: bool = False
 
     @abstractmethod
     def offers(self) -> Sequence[Offer]:

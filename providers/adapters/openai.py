@@ -1,10 +1,16 @@
-"""OpenAI: language models by the Responses API; its stream is read in `openai_answer`."""
+"""OpenAI: language models by the Responses API; its stream is read in `openai_answer`.
 
-from collections.abc import AsyncIterator
+Speech is in `openai_speech`.
+"""
+
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from providers.adapters.base import ProviderCall
+from pydantic import SecretStr
+
+from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
 from providers.adapters.openai_answer import Answer, AnswerEnded, AnswerError
+from providers.adapters.openai_speech import OpenAISpeech
 from providers.error_table import STATUS_ROWS, ErrorRow, VendorFailure
 from providers.errors import (
     InputTooLarge,
@@ -16,16 +22,19 @@ from providers.errors import (
     UnsupportedInput,
 )
 from providers.generation import ArrivingAnswer, check_schema, read_data
-from providers.language_model import LanguageModelAdapter
-from providers.types import GenerationRequest, GenerationResponse
+from providers.language_model import LanguageModel, LanguageModelAdapter
+from providers.types import GenerationRequest, GenerationResponse, Offer, TranscriptionRequest
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-# https://developers.openai.com/api/docs/models/gpt-6-luna, read 2026-11: the cheapest current
-# model, for focused, high-volume work; 1,050,000 tokens of context, reasoning from none to max.
-GENERATION_MODEL = "gpt-6-luna"
-_CONTEXT_TOKENS = 1_050_000
+# https://developers.openai.com/api/docs/models/gpt-6-luna and /api/docs/deprecations, read 2026-11:
+# the cheapest current model, for focused, high-volume work, which finding, judging, shortening and
+# advising in a few sentences are; no day of retirement yet. Terra costs ten times as much, Sol
+# twenty.
+MODELS = (
+    LanguageModel("gpt-6-luna", context_tokens=1_050_000, max_output_tokens=128_000, retires=None),
+)
 
 # https://developers.openai.com/api/docs/guides/error-codes and the error codes of a response in the
 # API's description (openai/openai-openapi, ResponseErrorCode); both read 2026-11.
@@ -39,6 +48,8 @@ ERRORS = (
     ErrorRow(Refused, code="misalignment_policy_violation"),
     ErrorRow(ProviderUnavailable, code="model_not_found"),
     ErrorRow(ProviderUnavailable, code="data_residency_mismatch"),
+    # The project's settings do not allow the standard tier, the only one that we ask for.
+    ErrorRow(ProviderUnavailable, status=400, param="service_tier"),
     ErrorRow(UnsupportedInput, code="invalid_json_schema"),
     ErrorRow(QuotaExhausted, code="insufficient_quota"),
     ErrorRow(QuotaExhausted, code="billing_hard_limit_reached"),
@@ -61,9 +72,31 @@ class OpenAIAdapter(LanguageModelAdapter["AsyncOpenAI"]):
     name = "openai"
     vendor = "OpenAI"
     key_setting = "OPENAI_API_KEY"
-    model = GENERATION_MODEL
-    context_tokens = _CONTEXT_TOKENS
+    models = MODELS
     errors = ERRORS
+    converts_recordings = True
+
+    def __init__(self, api_key: SecretStr | None, base_url: str | None = None) -> None:
+        """Take the key and OpenAI's address; connect with the first call."""
+        super().__init__(api_key, base_url)
+        self._speech = OpenAISpeech()
+
+    def offers(self) -> Sequence[Offer]:
+        """List what the models are offered for, speech last."""
+        return [*super().offers(), *self._speech.offers(self._why_unavailable())]
+
+    async def call(self, call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
+        """Make one attempt; see `ProviderAdapter.call`."""
+        if not isinstance(call.request, TranscriptionRequest):
+            return await super().call(call, report_progress)
+        return await self._speech.transcribe(
+            self._connected, call, call.request, report_progress, self._sending
+        )
+
+    async def close(self) -> None:
+        """Close the connections, and end what decodes recordings."""
+        await super().close()
+        await self._speech.close()
 
     async def _generate(
         self, call: ProviderCall, request: GenerationRequest, answer: ArrivingAnswer
@@ -98,8 +131,8 @@ class OpenAIAdapter(LanguageModelAdapter["AsyncOpenAI"]):
         from openai import AsyncOpenAI  # noqa: PLC0415 - see the base class's module
 
         client = AsyncOpenAI(api_key=self._secret, base_url=self._base_url, max_retries=0)
-        # Loads the resource's modules now, in this thread.
-        _ = client.responses
+        # Loads the resources' modules now, in this thread.
+        _ = client.responses, client.audio.transcriptions
         return client
 
     def _read_failure(self, error: Any) -> VendorFailure:
@@ -110,6 +143,7 @@ class OpenAIAdapter(LanguageModelAdapter["AsyncOpenAI"]):
             code=error.code,
             message=str(error.body.get("message", "")) if isinstance(error.body, dict) else "",
             headers={} if response is None else response.headers,
+            param=error.param,
         )
 
 

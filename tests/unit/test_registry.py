@@ -1,9 +1,11 @@
 """Who is asked, and in which order."""
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from decimal import Decimal
 
 import pytest
+from structlog.testing import capture_logs
 
 from providers import registry as module
 from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
@@ -22,6 +24,7 @@ def offer(
     model: str = "m",
     capability: Capability = SUMMARY,
     available: bool = True,
+    retires: date | None = None,
 ) -> Offer:
     return Offer(
         provider=provider,
@@ -33,6 +36,7 @@ def offer(
         price_source="a test",
         available=available,
         reason=None if available else f"{provider} has no key.",
+        retires=retires,
     )
 
 
@@ -40,7 +44,7 @@ class Adapter(ProviderAdapter):
     """Offers what it is given; is never called."""
 
     def __init__(self, name: str, offers: Sequence[Offer]) -> None:
-        self.name = name  # type: ignore[misc]
+        self.name = name
         self._offers = offers
         self.closed = False
 
@@ -159,6 +163,28 @@ def test_an_expected_usage_is_priced() -> None:
     offers = registry(priced, unknown)
     assert offers.estimate_cost(priced, Usage(characters=7)) == Decimal("0.007")
     assert offers.estimate_cost(unknown, Usage(characters=7)) is None
+
+
+PAST, FUTURE = date(2020, 1, 2), date(9999, 12, 31)
+
+
+def test_a_model_past_its_day_is_told_once_and_still_offered() -> None:
+    old = [
+        offer("a", retires=PAST, capability=capability)
+        for capability in (SUMMARY, Capability.LLM_GENERATION)
+    ]
+    with capture_logs() as logs:
+        offers = registry(*old, offer("b", retires=FUTURE), offer("c"))
+    assert [(line["log_level"], line["provider"], line["retires"]) for line in logs] == [
+        ("warning", "a", "2020-01-02")
+    ]
+    assert names(offers.build_fallback_chain(SUMMARY)) == ["a", "b", "c"]
+
+
+def test_a_model_that_can_not_be_called_is_nothing_to_warn_of() -> None:
+    with capture_logs() as logs:
+        registry(offer("a", retires=PAST, available=False))
+    assert logs == []
 
 
 async def test_closing_closes_every_adapter() -> None:

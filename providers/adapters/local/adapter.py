@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
 from providers.adapters.local.children import ChildPool
@@ -36,7 +36,7 @@ class LocalAdapter(ProviderAdapter):
     text. They start with the first call that needs them and stay until `close`.
     """
 
-    name: ClassVar[str] = NAME
+    name = NAME
 
     def __init__(self) -> None:
         """Start nothing yet."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from providers.adapters.local.number_runs import Run, RunFinder, is_years, read_digits
 from providers.adapters.local.number_words import HOMOPHONES, SCALES, SINGLES, TEENS, TENS
-from providers.adapters.local.transcript import Finding, Token, Transcript
+from providers.adapters.local.transcript import Token, Transcript
+from providers.masking import Finding
 
 ACCOUNT, CARD, PHONE, SSN = "ACCOUNT_NUMBER", "CREDIT_CARD", "PHONE_NUMBER", "US_SSN"
 TYPES = (PHONE, CARD, ACCOUNT, SSN)

@@ -8,7 +8,8 @@ that was announced once is found wherever it is said again.
 import re
 from collections.abc import Iterator, Sequence
 
-from providers.adapters.local.transcript import Finding, Token, Transcript
+from providers.adapters.local.transcript import Token, Transcript
+from providers.masking import Finding
 
 TYPE = "PERSON"
 MAX_TOKENS = 3

@@ -21,7 +21,7 @@ from presidio_analyzer.predefined_recognizers import (
     UsSsnRecognizer,
 )
 
-from providers.adapters.local.transcript import Finding
+from providers.masking import Finding
 
 THRESHOLD = 0.4
 """Presidio's scores below are for guesses that need a context word."""

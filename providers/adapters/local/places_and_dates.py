@@ -9,7 +9,8 @@ from providers.adapters.local.number_words import (
     TENS,
     is_number,
 )
-from providers.adapters.local.transcript import Finding, Token, Transcript
+from providers.adapters.local.transcript import Token, Transcript
+from providers.masking import Finding
 
 ADDRESS, BIRTH = "ADDRESS", "DATE_OF_BIRTH"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from providers.adapters.base import ProviderAnswer, ReportProgress
 from providers.adapters.local.children import ChildPool
-from providers.adapters.local.limits import LANGUAGE, MAX_FILE_BYTES
-from providers.errors import InputTooLarge, UnsupportedInput
+from providers.adapters.local.limits import LANGUAGE
+from providers.errors import UnsupportedInput
 from providers.types import AudioFile, Segment, TranscriptionRequest, TranscriptionResponse, Usage
 
 SPEAKERS = 2
@@ -29,7 +29,7 @@ async def transcribe(
     which keeps what people say at the same time; channels that hold much the same are mixed.
     `processor_free` is called when fewer children are at work than there are processors.
     """
-    _check(request, recording)
+    _check_language(request.language)
     path = str(recording.path)
     found = await pool.call("survey", {"path": path}, lambda _: None)
     two_signals = found["channels"] == SPEAKERS and not found["same_signal"]
@@ -90,12 +90,9 @@ async def _recognise(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _check(request: TranscriptionRequest, recording: AudioFile) -> None:
-    language = request.language
+def _check_language(language: str | None) -> None:
     if language is not None and language.lower().replace("_", "-").split("-")[0] != LANGUAGE:
         raise UnsupportedInput(f"The embedded provider understands English only, not {language!r}.")
-    if recording.size > MAX_FILE_BYTES:
-        raise InputTooLarge(f"The recording is larger than {MAX_FILE_BYTES // 1024**2} MiB.")
 
 
 def _one_channel(channels: int) -> str:

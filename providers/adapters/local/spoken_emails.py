@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from providers.adapters.local.number_words import HOMOPHONES, is_number
-from providers.adapters.local.transcript import Finding, Token, Transcript
+from providers.adapters.local.transcript import Token, Transcript
+from providers.masking import Finding
 
 TYPE = "EMAIL_ADDRESS"
 

@@ -21,16 +21,6 @@ MAX_UTTERANCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A stretch of text that is personal data; `end` is exclusive."""
-
-    start: int
-    end: int
-    type: str
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
 class Token:
     """A word in lower case, or a group of digits, and where it stands."""
 

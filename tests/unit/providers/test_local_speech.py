@@ -12,7 +12,7 @@ import soundfile
 from providers.adapters.base import ProviderAnswer, ProviderCall
 from providers.adapters.local import LocalAdapter
 from providers.adapters.local.resample import Resampler
-from providers.errors import InputTooLarge, InvalidMedia, InvalidRequest, UnsupportedInput
+from providers.errors import InvalidMedia, InvalidRequest, UnsupportedInput
 from providers.types import (
     AudioFile,
     Capability,
@@ -320,20 +320,6 @@ async def test_another_language_is_unsupported_before_any_work(
     with pytest.raises(UnsupportedInput, match="English only"):
         await adapter.call(ask(path, Capability.TRANSCRIPTION, language), ignore_progress)
     assert not adapter._speech.pids
-
-
-async def test_a_file_beyond_the_limit_is_too_large(tmp_path: Path) -> None:
-    path = tmp_path / "call.wav"
-    one_channel(path)
-    adapter = LocalAdapter()
-    (limit,) = {
-        offer.limits.max_file_bytes for offer in adapter.offers() if offer.limits.max_file_bytes
-    }
-    audio = AudioFile(path=path, media_type="audio/wav", size=limit + 1)
-    request = TranscriptionRequest(audio_url="artifact://call")
-    call = ProviderCall("1", Capability.TRANSCRIPTION, "pocketsphinx-en-us", request, audio, 9)
-    with pytest.raises(InputTooLarge):
-        await adapter.call(call, ignore_progress)
 
 
 async def test_a_request_without_a_recording_is_refused() -> None:

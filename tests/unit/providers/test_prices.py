@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from providers.prices import cost_of
-from providers.token_prices import find_list_price
+from providers.token_prices import find_list_price, find_minute_price
 from providers.types import Capability, CostUnit, Offer, QualityTier, TokenPrices, Usage
 
 PRICES = TokenPrices(
@@ -11,6 +11,13 @@ PRICES = TokenPrices(
     cached_input=Decimal("0.075"),
     cache_write_input=None,
     output=Decimal("4.5"),
+)
+HEARING = TokenPrices(
+    input=Decimal("2.5"),
+    cached_input=None,
+    cache_write_input=None,
+    input_audio=Decimal(6),
+    output=Decimal(10),
 )
 LONG = TokenPrices(
     above_input_tokens=1000,
@@ -53,6 +60,18 @@ def test_tokens_cost_what_each_kind_costs(usage: Usage, cost: str) -> None:
     assert cost_of(tokens(PRICES), usage) == Decimal(cost)
 
 
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        (Usage(input_tokens=1000, input_audio_tokens=1000, output_tokens=200), "0.008"),
+        (Usage(input_tokens=1000, input_audio_tokens=900, output_tokens=1), "0.00566"),
+        (Usage(input_tokens=7, output_tokens=0), "0.0000175"),
+    ],
+)
+def test_tokens_of_sound_have_their_own_price(usage: Usage, cost: str) -> None:
+    assert cost_of(tokens(HEARING), usage) == Decimal(cost)
+
+
 def test_long_price_holds_above_its_threshold_for_all_tokens() -> None:
     both = tokens(PRICES, LONG)
     assert cost_of(both, Usage(input_tokens=1000, output_tokens=10)) == Decimal("0.000795")
@@ -67,6 +86,8 @@ def test_long_price_holds_above_its_threshold_for_all_tokens() -> None:
         Usage(output_tokens=10),
         Usage(input_tokens=10, cache_write_input_tokens=1, output_tokens=1),
         Usage(input_tokens=10, cached_input_tokens=11, output_tokens=1),
+        Usage(input_tokens=10, input_audio_tokens=1, output_tokens=1),
+        Usage(input_tokens=10, input_audio_tokens=11, output_tokens=1),
         Usage(audio_seconds=10),
     ],
 )
@@ -115,6 +136,26 @@ def test_list_price_has_the_thresholds_of_the_vendor() -> None:
     found = find_list_price("anthropic", "claude-haiku-5-5")
     assert [prices.above_input_tokens for prices in found.token_prices] == [-1, 100_000]
     assert [prices.output for prices in found.token_prices] == [Decimal("0.5"), Decimal("2.5")]
+
+
+def test_list_price_of_a_model_that_hears_has_sound() -> None:
+    found = find_list_price("openai", "gpt-4o-transcribe-diarize")
+    assert found.token_prices == (HEARING,)
+    assert found.audio_price == Decimal("0.000006")
+    assert find_list_price("openai", "gpt-5.4-mini").audio_price is None
+
+
+def test_minute_price_is_a_sixtieth_of_the_hour() -> None:
+    found = find_minute_price("openai", "gpt-transcribe")
+    assert (found.price, found.token_prices) == (Decimal("0.0045"), ())
+    assert "openai/gpt-transcribe" in found.price_source
+
+
+@pytest.mark.parametrize("model", ["gpt-99", "gpt-5.4-mini"])
+def test_unknown_minute_price_is_null_with_the_reason(model: str) -> None:
+    found = find_minute_price("openai", model)
+    assert found.price is None
+    assert f"openai/{model}" in found.price_source
 
 
 @pytest.mark.parametrize(
