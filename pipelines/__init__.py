@@ -15,6 +15,7 @@ def get_pipeline(name: str, version: str | None = None) -> PipelineDefinition:
 
     Raises:
         PipelineNotFound: naming what there is.
+        SettingsError: There is no catalogue yet, and none can be built from the environment.
     """
     # Everything imports this room, few need the catalogue and what it checks.
     from pipelines.catalogue import get_catalogue  # noqa: PLC0415

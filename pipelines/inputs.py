@@ -9,6 +9,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from referencing import Registry
 
 from pipelines.errors import InvalidInput, Mistake, pointer_to
 from pipelines.model import PipelineDefinition
@@ -64,12 +65,12 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 
 
 def check_input(definition: PipelineDefinition, input_data: dict[str, Any]) -> None:
-    """Validate the input.
+    """Validate the input. A schema's references stay inside it: none is ever fetched.
 
     Raises:
         InvalidInput: with the mistakes, pointers relative to the input.
     """
-    validator = Draft202012Validator(definition.input_schema)
+    validator = Draft202012Validator(definition.input_schema, registry=Registry())
     found = (
         Mistake(pointer_to(path), message)
         for error in validator.iter_errors(input_data)

@@ -16,18 +16,14 @@ from providers.types import Capability, Money, Value
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """The form of pipeline, step and output names."""
 
-Version = Annotated[
-    str,
-    StringConstraints(
-        # Semantic Versioning 2.0.0, the expression suggested at semver.org (read 2026-11-24).
-        pattern=(
-            r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
-            r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
-            r"(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$"
-        ),
-        max_length=64,
-    ),
-]
+SEMANTIC_VERSION = (
+    r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
+    r"(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$"
+)
+"""Semantic Versioning 2.0.0, the expression suggested at semver.org (read 2026-11-24)."""
+
+Version = Annotated[str, StringConstraints(pattern=SEMANTIC_VERSION, max_length=64)]
 
 Cel = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
 """An expression in the Common Expression Language over the run's context."""
@@ -42,8 +38,10 @@ class RetryPolicy(Value):
     """How often one candidate is asked, and how long to wait between attempts.
 
     Attributes:
+        max_attempts: How often the candidate is asked, the first time included; 1 never retries.
         initial_interval: Seconds before the second attempt.
-        max_interval: Seconds, the longest wait.
+        backoff_coefficient: How many times longer each wait is than the one before.
+        max_interval: Seconds, the longest wait; not shorter than `initial_interval`.
     """
 
     max_attempts: int = Field(default=3, ge=1, le=100)
@@ -53,7 +51,11 @@ class RetryPolicy(Value):
 
 
 class FallbackPolicy(Value):
-    """How many candidates may follow the first one."""
+    """How many candidates may follow the first one.
+
+    Attributes:
+        max_fallbacks: Candidates that are asked after the first has failed; 0 asks nobody else.
+    """
 
     max_fallbacks: int = Field(default=2, ge=0, le=20)
 
@@ -64,18 +66,20 @@ class StepDefinition(Value):
     Attributes:
         name: Unique within the pipeline.
         capability: What the step asks for.
-        needs: Steps that must have ended before; absent means the step before this one.
-        providers: Preference; other providers follow by the registry's rank.
+        needs: Steps that must have ended before; absent means the step before this one, an empty
+            list that the step may start at once.
+        providers: Whom to ask first, in this order; the other providers follow by their rank.
         fallback: How many candidates may follow the first.
-        retry: How often one candidate is asked.
+        retry: How often one candidate is asked, and how long to wait in between.
         timeout: Seconds for one attempt.
-        input: A key of the context, or `{parameter: CEL}`; absent takes the request's fields by
-            their names.
-        output: The key under which later steps find the response; default: the step's name.
-        params: Fixed fields of the request; `${CEL}` inside strings is interpolated.
-        when: CEL over the context; false skips the step.
-        optional: Whether the run goes on without this step's output.
-        for_each: CEL that gives a list; the step runs once for each, with `item` and `index`.
+        input: A key of the context, or `{field: CEL}`; absent takes the request's fields by their
+            names from the context.
+        output: The key under which later steps find the response; absent, the step's name.
+        params: Fixed fields of the request; `${CEL}` inside a text is filled in. They win over
+            `input`.
+        when: A condition; false skips the step.
+        optional: Whether the run goes on without this step's output when the step fails.
+        for_each: A list; the step runs once for each of its items, with `item` and `index`.
         max_parallel: How many items are worked on at a time.
         on_item_error: Whether a failed item fails the step, or stands as `{error}` in its output.
         compensate: A registered compensation that undoes the step when the run can't finish.
@@ -113,14 +117,14 @@ class PipelineDefinition(Value):
 
     Attributes:
         name: What the pipeline is called.
-        version: Semantic version.
-        description: What it is for.
+        version: `name@version` never changes: new content needs a new version.
+        description: What it is for, in a sentence.
         timeout: Seconds for the whole run, without paused time.
-        max_cost_usd: Hard bound of what one run may cost.
+        max_cost_usd: Hard bound of what one run may cost, such as `"0.50"`.
         on_budget_exceeded: What a run does when the tenant's money is used up.
         input_schema: JSON Schema (2020-12) of the run's input.
         steps: In the order in which they run, unless `needs` says otherwise.
-        output: `{name: CEL}`; absent gives every step's output.
+        output: What the run gives, `{name: CEL}`; absent gives every step's output.
     """
 
     name: Name

@@ -18,19 +18,19 @@ _ATTRIBUTE = re.compile(r"(\w+): (.+)")
 
 def definition_schema() -> dict[str, Any]:
     """Return the schema of a definition as it is written in YAML or JSON."""
-    schema = _described(PipelineDefinition.model_json_schema(), PipelineDefinition)
+    schema = described(PipelineDefinition.model_json_schema(), PipelineDefinition)
     definitions = schema.pop("$defs")
     for model in _MODELS:
-        definitions[model.__name__] = _described(definitions[model.__name__], model)
+        definitions[model.__name__] = described(definitions[model.__name__], model)
     tidy: dict[str, Any] = _tidy(schema | {"$defs": definitions})
     return {"$schema": _DIALECT, "title": "Pipeline definition"} | tidy
 
 
-def _described(schema: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """Take the descriptions from the model's docstring."""
+def described(schema: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Take the descriptions of a model's own schema from its docstring."""
     text = inspect.getdoc(model) or ""
-    summary, _, attributes = text.partition("\n\nAttributes:\n")
-    schema["description"] = summary
+    about, _, attributes = text.partition("\n\nAttributes:\n")
+    schema["description"] = about.partition("\n\n")[0].replace("\n", " ")
     for name, description in _attributes(attributes).items():
         if name in schema["properties"]:
             schema["properties"][name]["description"] = description

@@ -15,7 +15,7 @@ _TOKEN = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|([{}])""")
 def expressions_in(value: Any) -> Iterator[str]:
     """Yield every expression of every string in a JSON value."""
     if isinstance(value, str):
-        yield from (part for part, is_expression in _parts(value) if is_expression)
+        yield from (part for part, is_expression in parts_of(value) if is_expression)
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from expressions_in(item)
@@ -42,7 +42,7 @@ def render(value: Any, context: Mapping[str, Any]) -> Any:
 
 
 def _render_text(template: str, context: Mapping[str, Any]) -> Any:
-    parts = list(_parts(template))
+    parts = list(parts_of(template))
     if len(parts) == 1 and parts[0][1]:
         return evaluate(parts[0][0], context)
     return "".join(
@@ -55,8 +55,8 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _parts(template: str) -> Iterator[tuple[str, bool]]:
-    """Split into (literal, False) and (expression, True)."""
+def parts_of(template: str) -> Iterator[tuple[str, bool]]:
+    """Split a text into its literals (with False) and its expressions (with True)."""
     literal, position = "", 0
     while (start := template.find("${", position)) >= 0:
         if start > 0 and template[start - 1] == "$":

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 from providers.types import Capability
 
@@ -19,6 +20,20 @@ class Vocabulary:
 
     providers: Mapping[str, frozenset[Capability]]
     compensations: frozenset[str]
+
+
+class Providers(Protocol):
+    """Who there is; the registry is one."""
+
+    @property
+    def nameable(self) -> Mapping[str, frozenset[Capability]]:
+        """What a definition may prefer each provider for, available or not."""
+        ...
+
+
+def vocabulary_of(providers: Providers) -> Vocabulary:
+    """Return the names that a definition may use in this process."""
+    return Vocabulary(providers=providers.nameable, compensations=frozenset())
 
 
 FOR_EACH_NAMES = ("item", "index")

@@ -74,19 +74,26 @@ def fields_of(type_name: str) -> tuple[str, ...]:
     return _fields().get(type_name, ())
 
 
+def model_of(type_name: str) -> type[Value] | None:
+    """Return the model behind a message's full name; none where a failed item may stand for it."""
+    return {f"{PACKAGE}.{model.__name__}": model for model in _models()}.get(type_name)
+
+
 def describe(type_name: str) -> str:
     """Say a type's name, as the checker writes it, in plain words."""
     if type_name.startswith("wrapper("):
         return describe(type_name[8:-1])
     if type_name.startswith(f"{PACKAGE}."):
         name = type_name.rpartition(".")[2].removeprefix(_COLLECTED)
-        return f"a {re.sub('(?<!^)(?=[A-Z])', ' ', name).lower()}"
+        words = re.sub("(?<!^)(?=[A-Z])", " ", name).lower()
+        return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
     known = {
         "bool": "true or false",
         "bytes": "bytes",
         "double": "a decimal number",
         "dyn": "any value",
         "int": "a whole number",
+        "null": "null",
         "null_type": "null",
         "string": "text",
         "uint": "an unsigned number",
@@ -118,10 +125,21 @@ def _fields() -> dict[str, tuple[str, ...]]:
     }
 
 
+@lru_cache(maxsize=1)
+def _models() -> tuple[type[Value], ...]:
+    """Return the responses, and the values inside them."""
+    models = list(dict.fromkeys(RESPONSES.values()))
+    for model in models:
+        for info in model.model_fields.values():
+            inner = _of_list(_without_none(info.annotation)[0])
+            if is_value(inner) and inner not in models:
+                models.append(inner)
+    return tuple(models)
+
+
 def _messages() -> Iterator[DescriptorProto]:
-    pending = list(dict.fromkeys(RESPONSES.values()))
-    for model in pending:
-        message = _message(model, pending)
+    for model in _models():
+        message = _message(model)
         yield message
         if model in RESPONSES.values():
             collected = DescriptorProto()
@@ -132,20 +150,18 @@ def _messages() -> Iterator[DescriptorProto]:
             yield collected
 
 
-def _message(model: type[Value], pending: list[type[Value]]) -> DescriptorProto:
+def _message(model: type[Value]) -> DescriptorProto:
     message = DescriptorProto(name=model.__name__)
     for number, (name, info) in enumerate(model.model_fields.items(), 1):
-        _describe_field(message.field.add(name=name, number=number), info.annotation, pending)
+        _describe_field(message.field.add(name=name, number=number), info.annotation)
     return message
 
 
-def _describe_field(
-    field: FieldDescriptorProto, annotation: Any, pending: list[type[Value]]
-) -> None:
+def _describe_field(field: FieldDescriptorProto, annotation: Any) -> None:
     inner, nullable = _without_none(annotation)
     field.label = FieldDescriptorProto.LABEL_OPTIONAL
     if get_origin(inner) is tuple:
-        inner, nullable = get_args(inner)[0], False
+        inner, nullable = _of_list(inner), False
         field.label = FieldDescriptorProto.LABEL_REPEATED
     if get_origin(inner) is Literal:
         inner = str
@@ -156,13 +172,20 @@ def _describe_field(
             field.type_name = f".google.protobuf.{wrapper}"
         else:
             field.type = plain
-    elif isinstance(inner, type) and issubclass(inner, Value):
+    elif is_value(inner):
         field.type = FieldDescriptorProto.TYPE_MESSAGE
         field.type_name = f".{PACKAGE}.{inner.__name__}"
-        if inner not in pending:
-            pending.append(inner)
     else:
         _dynamic(field)
+
+
+def _of_list(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
+
+
+def is_value(annotation: Any) -> bool:
+    """Tell whether a field holds an object of its own."""
+    return isinstance(annotation, type) and issubclass(annotation, Value)
 
 
 def _dynamic(field: FieldDescriptorProto) -> None:

@@ -92,23 +92,34 @@ def input_keys(schema: Any) -> InputKeys:
 
 def schema_findings(schema: dict[str, Any], path: Path) -> Iterator[Finding]:
     """Find everything that makes a schema no JSON Schema, or one that can never be met."""
-    check = _SchemaCheck(schema)
+    check = _SchemaCheck(schema, path)
     is_schema = True
-    for finding in check.look_at(schema, path):
+    for finding in check.findings():
         is_schema = False
         yield finding
     if is_schema:
         if "object" not in schema.get("type", "object"):
             yield Finding((*path, "type"), "A run's input is an object: 'type' must be object.")
-        yield from check.endless(path)
+        yield from check.endless()
 
 
 class _SchemaCheck:
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: Any, path: Path) -> None:
         self._root = root
+        self._path = path
         self._pattern_characters = 0
+        self._seen: set[int] = set()
+        self._referenced: list[tuple[Any, Path]] = []
 
-    def look_at(self, schema: Any, path: Path) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
+        yield from self._look_at(self._root, self._path)
+        while self._referenced:
+            schema, path = self._referenced.pop()
+            if id(schema) not in self._seen:  # it stands where no schema is expected
+                yield from self._look_at(schema, path)
+
+    def _look_at(self, schema: Any, path: Path) -> Iterator[Finding]:
+        self._seen.add(id(schema))
         if isinstance(schema, bool):
             return
         if not isinstance(schema, dict):
@@ -126,11 +137,11 @@ class _SchemaCheck:
 
     def _keyword(self, key: str, value: Any, path: Path) -> Iterator[Finding]:
         if key in _ONE:
-            yield from self.look_at(value, path)
+            yield from self._look_at(value, path)
         elif key in _MANY:
             if _is_filled_list(value):
                 for index, schema in enumerate(value):
-                    yield from self.look_at(schema, (*path, index))
+                    yield from self._look_at(schema, (*path, index))
             else:
                 yield _wrong(key, "a list of schemas", value, path)
         elif key in _NAMED:
@@ -138,7 +149,7 @@ class _SchemaCheck:
                 for name, schema in value.items():
                     if key == "patternProperties":
                         yield from self._pattern(name, (*path, name), at_key=True)
-                    yield from self.look_at(schema, (*path, name))
+                    yield from self._look_at(schema, (*path, name))
             else:
                 yield _wrong(key, "a mapping of schemas", value, path)
         else:
@@ -156,6 +167,8 @@ class _SchemaCheck:
                 yield from self._pattern(value, path, at_key=False)
             case "$schema" if value.rstrip("#") != _DIALECT:
                 yield Finding(path, f"'$schema' must be {_DIALECT}, found {found(value)}.")
+            case "$id" if path[:-1] != self._path:
+                yield Finding(path, "'$id' stands only at the top: all references start there.")
             case "$ref" | "$dynamicRef":
                 yield from self._reference(value, path)
 
@@ -176,31 +189,34 @@ class _SchemaCheck:
                 path,
                 f"'{path[-1]}' must stay in this schema and begin with '#', found {found(value)}.",
             )
-        elif self._target(value) is None:
+        elif (target := self._target(value)) is None:
             yield Finding(path, f"There is nothing at {found(value)} in this schema.")
+        else:
+            self._referenced.append(target)
 
-    def _target(self, reference: str) -> Any:
+    def _target(self, reference: str) -> tuple[Any, Path] | None:
         """Follow a reference such as `#/$defs/name`; none when it leads nowhere."""
         if reference not in {"#", ""} and not reference.startswith("#/"):
             return None
-        value = self._root
+        value, path = self._root, self._path
         for part in unquote(reference).split("/")[1:]:
             key = part.replace("~1", "/").replace("~0", "~")
             if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
-                value = value[int(key)]
+                value, path = value[int(key)], (*path, int(key))
             elif isinstance(value, dict) and key in value:
-                value = value[key]
+                value, path = value[key], (*path, key)
             else:
                 return None
-        return value if isinstance(value, dict | bool) else None
+        return (value, path) if isinstance(value, dict | bool) else None
 
-    def endless(self, path: Path) -> Iterator[Finding]:
+    def endless(self) -> Iterator[Finding]:
         """Find references that lead back to themselves without going into the value."""
-        references = list(_references(self._root, path))
+        references = list(_references(self._root, self._path))
         if len(references) > MAX_REFERENCES:
-            yield Finding(path, f"A schema has at most {MAX_REFERENCES} references.")
+            yield Finding(self._path, f"A schema has at most {MAX_REFERENCES} references.")
             return
-        ways = {reference: set(_in_place(self._target(reference))) for _, reference in references}
+        targets = {reference: self._target(reference) for _, reference in references}
+        ways = {way: set(_in_place(target and target[0])) for way, target in targets.items()}
         endless = {reference for reference in ways if reference in _reached(reference, ways)}
         for where, reference in references:
             if reference in endless:

@@ -48,6 +48,12 @@ def located_expressions(text: str) -> Iterator[tuple[int, str] | Problem]:
         position = end + 1
 
 
+def is_one_expression(text: str, offset: int, source: str) -> bool:
+    """Tell whether a text is this expression and nothing else, so that it may give any type."""
+    before, after = text[:offset].rstrip(), text[offset + len(source) :].lstrip()
+    return (before, after) == ("${", "}")
+
+
 def _end(text: str, start: int) -> int | None:
     depth = 0
     for token in _TOKEN.finditer(text, start, start + MAX_LENGTH + 1):

@@ -7,15 +7,21 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from pipelines.checking.feeding import Passing, passed_by_names
 from pipelines.checking.findings import Finding, Path
 from pipelines.checking.input_schemas import input_keys, schema_findings
 from pipelines.checking.outline import Outline, StepOutline
-from pipelines.checking.request_check import constant_findings, field_findings, lacking, passed_by
-from pipelines.checking.scopes import step_scope, type_of
+from pipelines.checking.request_check import (
+    constant_findings,
+    field_findings,
+    key_findings,
+    lacking,
+)
+from pipelines.checking.scopes import Scope, step_scope, type_of
 from pipelines.checking.uses import expression_findings
 from pipelines.model import RetryPolicy
 from pipelines.vocabulary import FOR_EACH_NAMES, RESERVED, Vocabulary, hint
-from providers.types import REQUESTS
+from providers.types import REQUESTS, Capability
 
 
 def meaning_findings(value: dict[str, Any], vocabulary: Vocabulary | None) -> Iterator[Finding]:
@@ -114,21 +120,34 @@ class _Meaning:
     def _request(self, step: StepOutline) -> Iterator[Finding]:
         path: Path = ("steps", step.index)
         scope = step_scope(step, self._outline, self._inputs)
-        key, params, mapping = step.text("input"), step.mapping("params"), step.mapping("input")
+        key, params = step.text("input"), step.mapping("params")
         if key and not scope.has(key):
             yield Finding((*path, "input"), partial(scope.explain, key), 0)
         if (capability := step.capability) is None:
             return
         yield from field_findings(capability, params, (*path, "params"))
-        yield from field_findings(capability, mapping, (*path, "input"))
+        yield from field_findings(capability, step.mapping("input"), (*path, "input"))
         yield from constant_findings(capability, params, (*path, "params"))
-        given: set[str] | None = set(mapping) if isinstance(step.raw.get("input"), dict) else None
         if key and key not in FOR_EACH_NAMES and scope.has(key):
-            given = passed_by(capability, type_of(key, self._outline, self._inputs))
-        elif step.raw.get("input") is None and not scope.is_open:
-            given = set(scope.known()) & REQUESTS[capability].model_fields.keys()
-        if given is not None and (message := lacking(capability, given | params.keys())):
-            yield Finding(path, message)
+            kind = type_of(key, self._outline, self._inputs).name()
+            yield from key_findings(capability, key, kind, params, path)
+        elif not key:
+            passing = self._passing(step, capability, scope)
+            message = passing and lacking(capability, passing.fields.union(params))
+            if passing and message:
+                yield Finding(path, passing.dropped or message)
+
+    def _passing(self, step: StepOutline, capability: Capability, scope: Scope) -> Passing | None:
+        """Tell what a step without a key gives to its request; none when that can't be told."""
+        written = step.raw.get("input")
+        if isinstance(written, dict):
+            return Passing(set(written))
+        if written is not None or scope.is_open:
+            return None
+        others = REQUESTS[capability].model_fields.keys() - step.mapping("params").keys()
+        known = others.intersection(scope.known())
+        kinds = {name: type_of(name, self._outline, self._inputs).name() for name in known}
+        return passed_by_names(capability, kinds)
 
     def _output_names(self) -> Iterator[Finding]:
         output = self._value.get("output")

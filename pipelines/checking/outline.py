@@ -83,12 +83,16 @@ class Outline:
         """The first step that makes each output."""
         return {step.output: step for step in reversed(self.steps) if step.output}
 
-    def direct(self, step: StepOutline) -> list[int]:
-        """List the places of the steps that come right before a step.
+    @cached_property
+    def direct(self) -> list[list[int]]:
+        """The places of the steps that come right before each step.
 
         An unknown need counts as the step that is written before this one, so that one wrong name
         doesn't make every reference wrong.
         """
+        return [self._direct(step) for step in self.steps]
+
+    def _direct(self, step: StepOutline) -> list[int]:
         previous = [step.index - 1] if step.index else []
         if step.needs is None:
             return previous
@@ -105,7 +109,7 @@ class Outline:
             changed = False
             for step in self.steps:
                 bits = sets[step.index]
-                for index in self.direct(step):
+                for index in self.direct[step.index]:
                     bits |= sets[index] | 1 << index
                 changed |= bits != sets[step.index]
                 sets[step.index] = bits
@@ -127,7 +131,7 @@ class Outline:
         ways = [[start]]
         seen: set[int] = set()
         for way in ways:
-            for index in self.direct(self.steps[way[-1]]):
+            for index in self.direct[way[-1]]:
                 if index == start:
                     return [*way, start]
                 if index not in seen:

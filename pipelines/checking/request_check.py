@@ -1,13 +1,12 @@
 """Whether a step's `params` and `input` can make a request of its capability."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from cel_expr_python import cel
-
-from pipelines.checking.cel_types import fields_of
+from pipelines.checking.cel_types import describe, fields_of
+from pipelines.checking.feeding import passed_by
 from pipelines.checking.findings import Finding, Path
 from pipelines.checking.shape import parse
 from pipelines.checking.wording import found
@@ -56,6 +55,29 @@ def _at(value: Any, path: Path) -> Any:
     return value
 
 
+def key_findings(
+    capability: Capability, name: str, kind: str, params: Collection[str], path: Path
+) -> Iterator[Finding]:
+    """Find what makes a key of the context no input of a step.
+
+    Args:
+        capability: Of the step.
+        name: The key.
+        kind: The type of its value.
+        params: The names of the fields that are given anyway.
+        path: Of the step.
+    """
+    passing = passed_by(capability, name, kind, params)
+    if passing is None:
+        return
+    if passing.wrong:
+        yield Finding((*path, "input"), passing.wrong, 0)
+    elif message := lacking(capability, passing.fields.union(params)):
+        fields = ", ".join(fields_of(kind))
+        given = f"'{name}' is {describe(kind)}, which has {fields}. " if fields else ""
+        yield Finding((*path, "input"), passing.dropped or given + message, 0)
+
+
 def lacking(capability: Capability, given: set[str]) -> str | None:
     """Say which field no request of this capability can do without."""
     fields = REQUESTS[capability].model_fields
@@ -70,12 +92,3 @@ def lacking(capability: Capability, given: set[str]) -> str | None:
         if one == "prompt" and {one, other} <= given:
             return f"{capability} takes '{one}' or '{other}', not both."
     return None
-
-
-def passed_by(capability: Capability, kind: cel.Type) -> set[str] | None:
-    """Tell which fields of the request a value of this type passes; none when it can't be told."""
-    fields = list(REQUESTS[capability].model_fields)
-    name = kind.name()
-    if response := fields_of(name):
-        return set(fields).intersection(response)
-    return None if name == "DYN" or name.startswith("MAP") else {fields[0]}

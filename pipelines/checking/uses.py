@@ -10,10 +10,17 @@ from cel_expr_python import cel
 from pipelines.checking.cel_check import ExpressionChecker
 from pipelines.checking.cel_tokens import Problem, Token, free_names, tokens_of
 from pipelines.checking.cel_types import describe
+from pipelines.checking.feeding import misfit
 from pipelines.checking.findings import Finding, Path
 from pipelines.checking.input_schemas import InputKeys
-from pipelines.checking.located_templates import MAX_LENGTH, located_expressions, texts_in
+from pipelines.checking.located_templates import (
+    MAX_LENGTH,
+    is_one_expression,
+    located_expressions,
+    texts_in,
+)
 from pipelines.checking.outline import Outline, StepOutline
+from pipelines.checking.request_check import key_findings
 from pipelines.checking.scopes import Scope, output_scope, step_scope, type_of
 from pipelines.vocabulary import FOR_EACH_NAMES, RESERVED
 
@@ -37,6 +44,7 @@ class Use:
         scope: The names that it may use.
         step: The step that it belongs to.
         wanted: What it must give.
+        place: Where its value goes in the step's request; empty where it doesn't.
     """
 
     path: Path
@@ -45,6 +53,7 @@ class Use:
     scope: Scope
     step: StepOutline | None = None
     wanted: Literal["BOOL", "LIST"] | None = None
+    place: Path = ()
 
 
 def expression_findings(output: Any, outline: Outline, inputs: InputKeys) -> Iterator[Finding]:
@@ -98,15 +107,29 @@ def _uses_of(step: StepOutline, scope: Scope) -> Iterator[Use | Finding]:
     path: Path = ("steps", step.index)
     if condition := step.text("when"):
         yield Use((*path, "when"), 0, condition, scope, step, "BOOL")
+    params = step.mapping("params")
     for key, source in step.mapping("input").items():
         if isinstance(source, str) and source:
-            yield Use((*path, "input", key), 0, source, scope, step)
-    for place, text in texts_in(step.mapping("params"), (*path, "params")):
-        for part in located_expressions(text):
-            if isinstance(part, Problem):
-                yield Finding(place, part.message, part.offset)
-            else:
-                yield Use(place, *part, scope, step)
+            place = () if key in params else (key,)
+            yield Use((*path, "input", key), 0, source, scope, step, place=place)
+    if scope.binds and (name := step.text("input")) in FOR_EACH_NAMES:
+        yield Use((*path, "input"), 0, str(name), scope, step)
+    for inside, text in texts_in(params, ()):
+        yield from _uses_in(text, inside, (*path, "params", *inside), scope, step)
+
+
+def _uses_in(
+    text: str, place: Path, path: Path, scope: Scope, step: StepOutline
+) -> Iterator[Use | Finding]:
+    mixed = False
+    for part in located_expressions(text):
+        if isinstance(part, Problem):
+            yield Finding(path, part.message, part.offset)
+            return
+        mixed = not is_one_expression(text, *part)
+        yield Use(path, *part, scope, step, place=() if mixed else place)
+    if mixed and step.capability and (message := misfit(step.capability, place, "STRING")):
+        yield Finding(path, message, 0)
 
 
 def _findings(use: Use, tokens: list[Token], check: ExpressionChecker) -> Iterator[Finding]:
@@ -124,6 +147,19 @@ def _findings(use: Use, tokens: list[Token], check: ExpressionChecker) -> Iterat
     if use.wanted and kind != "DYN" and not kind.startswith(use.wanted):
         wanted = f"'{use.path[-1]}' must give {_WANTED[use.wanted]}, this gives {describe(kind)}."
         yield Finding(use.path, wanted, 0)
+    if not checked.problems:
+        yield from _request_findings(use, kind)
+
+
+def _request_findings(use: Use, kind: str) -> Iterator[Finding]:
+    """Find what a value of this type can't be in the request of its step."""
+    if use.step is None or (capability := use.step.capability) is None:
+        return
+    if use.place and (message := misfit(capability, use.place, kind)):
+        yield Finding(use.path, message, 0)
+    if use.path[-1] == "input":
+        params = use.step.mapping("params")
+        yield from key_findings(capability, use.source, kind, params, use.path[:-1])
 
 
 def _item(step: StepOutline | None, check: ExpressionChecker) -> cel.Type | None:

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.builder import Pipeline
 from pipelines.catalogue import Catalogue
-from pipelines.errors import DefinitionExists
+from pipelines.errors import DefinitionExists, PipelineNotFound
 from pipelines.folder import load_folder
 from pipelines.model import PipelineDefinition
 from providers.types import Capability
@@ -32,11 +32,18 @@ def demo(version: str, description: str = "") -> PipelineDefinition:
         (["1.0.0", "2.0.0-rc.1"], "1.0.0"),
         (["1.0.0-rc.2", "1.0.0-rc.10", "1.0.0-beta"], "1.0.0-rc.10"),
         (["1.0.0-1", "1.0.0-a"], "1.0.0-a"),
+        (["1.0.0+b", "1.0.0+a"], "1.0.0+a"),  # equal by precedence: always the same one
     ],
 )
 def test_without_a_version_the_newest_release_is_taken(versions: list[str], newest: str) -> None:
     for order in (versions, versions[::-1]):
         assert Catalogue([demo(version) for version in order]).get("demo").version == newest
+
+
+def test_an_error_lists_the_newest_versions_and_not_all_of_many() -> None:
+    catalogue = Catalogue([demo(f"1.{minor}.0") for minor in range(15)])
+    with pytest.raises(PipelineNotFound, match=r"Known: 1\.14\.0, .*, 1\.3\.0 and 3 more\."):
+        catalogue.get("demo", "2.0.0")
 
 
 def test_a_version_never_changes() -> None:

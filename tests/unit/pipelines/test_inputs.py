@@ -1,6 +1,9 @@
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from referencing.exceptions import Unresolvable
 
 from pipelines.errors import InvalidInput, pointer_to
 from pipelines.inputs import check_input
@@ -146,3 +149,35 @@ def test_every_mistake_is_listed_once_in_order() -> None:
 def test_a_pointer_is_escaped() -> None:
     assert pointer_to(["a/b", 0, "~1", ""]) == "/a~1b/0/~01/"
     assert pointer_to([]) == ""
+
+
+class SchemaServer(HTTPServer):
+    """Answers with a schema that anything fits, and keeps what was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.asked: list[str] = []
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: SchemaServer
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+
+def test_a_reference_out_of_the_schema_is_never_fetched() -> None:
+    with SchemaServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        schema = {"properties": {"a": {"$ref": f"http://127.0.0.1:{server.server_port}/a"}}}
+        try:
+            with pytest.raises(Unresolvable):
+                check_input(definition(schema), {"a": 1})
+        finally:
+            server.shutdown()
+            thread.join()
+        assert server.asked == []

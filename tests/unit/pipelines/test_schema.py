@@ -1,6 +1,7 @@
 """The JSON Schema of a definition, as an editor uses it."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ from jsonschema import Draft202012Validator
 from pipelines.document import read_yaml
 from pipelines.model import PipelineDefinition, StepDefinition
 from pipelines.predefined import PREDEFINED
-from pipelines.schema import definition_schema
+from pipelines.schema import definition_schema, described
 from pipelines.text import to_json
-from providers.types import Capability
+from providers.types import REQUESTS, RESPONSES, Capability, Value
 
 VALIDATOR = Draft202012Validator(definition_schema())
 STEP = {"name": "a", "capability": "summarization"}
@@ -84,10 +85,25 @@ def test_what_is_wrong_does_not_fit(wrong: dict[str, Any]) -> None:
 
 def test_an_editor_shows_every_setting_with_its_description() -> None:
     schema = definition_schema()
-    step = schema["$defs"]["StepDefinition"]
     assert set(schema["properties"]) == set(PipelineDefinition.model_fields)
+    step = schema["$defs"]["StepDefinition"]
     assert set(step["properties"]) == set(StepDefinition.model_fields) - {"code"}
-    for owner in (schema, step):
-        assert owner["description"]
-        assert all(setting["description"] for setting in owner["properties"].values())
     assert schema["$defs"]["Capability"]["enum"] == list(Capability)
+    models = dict(owners(schema))
+    assert {"", "FallbackPolicy", "RetryPolicy", "StepDefinition"} <= models.keys()
+    for name, owner in models.items():
+        assert owner["description"], name
+        lacking = [key for key, node in owner["properties"].items() if "description" not in node]
+        assert (name, lacking) == (name, [])
+
+
+def owners(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "", schema
+    yield from ((name, node) for name, node in schema["$defs"].items() if "properties" in node)
+
+
+@pytest.mark.parametrize("model", dict.fromkeys([*REQUESTS.values(), *RESPONSES.values()]))
+def test_every_field_of_a_capability_is_described(model: type[Value]) -> None:
+    schema = described(model.model_json_schema(), model)
+    lacking = [key for key, node in schema["properties"].items() if "description" not in node]
+    assert lacking == []
