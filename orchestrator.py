@@ -28,10 +28,11 @@ from devserver import DevServerDescription, dev_server, free_port
 from events.projection import Projection
 from events.store import EventStore, install_event_store
 from observability import BudgetExceededException, get_ai_tracer, get_budget_service
-from pipelines.catalogue import get_catalogue
+from pipelines.catalogue import load_catalogue
 from pipelines.inputs import check_input
 from pipelines.model import CodeSetting, PipelineDefinition
 from pipelines.support import check_supported
+from pipelines.vocabulary import vocabulary_of
 from providers.builtin import build_adapters
 from providers.registry import CapabilityRegistry
 from settings import Settings
@@ -113,6 +114,7 @@ class InstrumentedOrchestrator:
 
         Raises:
             TemporalUnreachable: Nothing answers where Temporal should be.
+            SettingsError: A definition or an installed package can't be used.
             DevServerError: The embedded server can't be started.
         """
         if self._session is not None:
@@ -194,6 +196,9 @@ class InstrumentedOrchestrator:
             running.push_async_callback(session.events.close)
             if self._own_worker:
                 registry = CapabilityRegistry(build_adapters(settings))
+                vocabulary = vocabulary_of(registry)
+                catalogue = load_catalogue(settings.ai_pipelines_path, vocabulary)
+                session.functions.update(catalogue.functions)
                 await running.enter_async_context(
                     running_worker(client, settings, registry, session.functions)
                 )
@@ -205,9 +210,7 @@ class _Session:
 
     def __init__(self, client: Client, task_queue: str) -> None:
         self.events = EventStore(client)
-        self.functions: dict[str, Mapping[tuple[str, CodeSetting], Callable[..., Any]]] = {
-            pipeline.id: pipeline.functions for pipeline in get_catalogue().all()
-        }
+        self.functions: dict[str, Mapping[tuple[str, CodeSetting], Callable[..., Any]]] = {}
         self._client = client
         self._task_queue = task_queue
 
@@ -282,10 +285,7 @@ def _with_keys(settings: Settings, keys: dict[str, str]) -> Settings:
             raise ValueError(
                 f"api_keys['{provider}'] must be a key; leave it out if there is none."
             )
-        if name in Settings.model_fields:
-            given[name] = key
-        else:
-            log.warning("key is not used", provider=provider, reason="no adapter for it yet")
+        given[name] = key
     if not keys:
         return settings
     queue = f"{settings.ai_task_queue}.{_fingerprint(keys)}"

@@ -28,7 +28,8 @@ from ledger.entries import Ledger
 from observability.logs import configure_logging
 from observability.metrics import get_ai_metrics
 from observability.server import serve_metrics
-from pipelines.catalogue import get_catalogue
+from pipelines.catalogue import install_catalogue, load_catalogue
+from pipelines.vocabulary import vocabulary_of
 from providers.builtin import build_adapters
 from providers.registry import CapabilityRegistry, install_registry
 from settings import Settings, SettingsError
@@ -122,16 +123,22 @@ async def running_worker(
 
 
 async def run_worker(settings: Settings) -> None:
-    """Work until SIGINT or SIGTERM."""
+    """Work until SIGINT or SIGTERM.
+
+    Raises:
+        SettingsError: A definition or an installed package can't be used.
+        TemporalUnreachable: Nothing answers where Temporal should be.
+    """
+    registry = CapabilityRegistry(build_adapters(settings))
+    catalogue = load_catalogue(settings.ai_pipelines_path, vocabulary_of(registry))
+    install_registry(registry)
+    install_catalogue(catalogue)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     client = await connect()
-    registry = CapabilityRegistry(build_adapters(settings))
-    install_registry(registry)
-    functions = {pipeline.id: pipeline.functions for pipeline in get_catalogue().all()}
     with serve_metrics(settings.ai_metrics_port) as address:
-        async with running_worker(client, settings, registry, functions):
+        async with running_worker(client, settings, registry, catalogue.functions):
             log.info("worker started", task_queue=settings.ai_task_queue, metrics=address)
             await stop.wait()
             log.info("worker stopping")

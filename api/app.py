@@ -5,44 +5,54 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import artifacts, catalog, definitions, executions, health, listing, problems, streams
+from api import (
+    artifacts,
+    catalog,
+    definitions,
+    estimates,
+    executions,
+    health,
+    listing,
+    problems,
+    streams,
+)
 from api.context import Services
-from api.definitions import vocabulary_of
+from api.tenant_catalogue import TenantCatalogue
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
 from connection import connect
 from events.store import EventStore
 from ledger.database import create_engine
+from ledger.definitions import RegisteredDefinitions
 from ledger.idempotency import IdempotencyKeys
-from pipelines.catalogue import Catalogue
-from pipelines.errors import DefinitionExists
-from pipelines.folder import load_folder
-from pipelines.predefined import PREDEFINED
+from pipelines.catalogue import install_catalogue, load_catalogue
+from pipelines.vocabulary import vocabulary_of
 from providers.builtin import build_adapters
 from providers.registry import CapabilityRegistry, install_registry
-from settings import Settings, SettingsError
+from settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
     """Build the application on a migrated database; clients live from its start to its stop.
 
     Raises:
-        SettingsError: The folder of definitions holds one that can never run.
+        SettingsError: A definition or an installed package can't be used.
     """
     registry = CapabilityRegistry(build_adapters(settings))
-    catalogue = _catalogue(settings, registry)
+    catalogue = load_catalogue(settings.ai_pipelines_path, vocabulary_of(registry))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         client = await connect(lazy=True)
         engine = create_engine(settings.database_url)
         install_registry(registry)
+        install_catalogue(catalogue)
         app.state.services = services = Services(
             client=client,
             task_queue=settings.ai_task_queue,
             engine=engine,
             registry=registry,
-            catalogue=catalogue,
+            catalogue=TenantCatalogue(catalogue, RegisteredDefinitions(engine)),
             artifacts=ArtifactStore(
                 engine,
                 settings.ai_data_dir / "artifacts",
@@ -76,6 +86,7 @@ def create_app(settings: Settings) -> FastAPI:
         health.router,
         catalog.router,
         definitions.router,
+        estimates.router,
         artifacts.router,
         listing.router,
         executions.router,
@@ -83,13 +94,3 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(router)
     return app
-
-
-def _catalogue(settings: Settings, registry: CapabilityRegistry) -> Catalogue:
-    if settings.ai_pipelines_path is None:
-        return Catalogue()
-    own = load_folder(settings.ai_pipelines_path, vocabulary_of(registry))
-    try:
-        return Catalogue([*PREDEFINED, *own])
-    except DefinitionExists as error:
-        raise SettingsError(f"AI_PIPELINES_PATH: {error}") from None

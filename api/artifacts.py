@@ -14,6 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.context import ServicesOf, Tenant
+from api.etags import is_known
 from api.problems import Problem
 from api.schemas import PREFIX, PROBLEMS, ArtifactAnswer
 
@@ -76,7 +77,7 @@ async def download(
     """Return the content; honours `Range` and `If-None-Match`."""
     artifact = await services.artifacts.get(tenant, artifact_id)
     etag = f'"{artifact.sha256}"'
-    if _is_known(request, etag):
+    if is_known(request, etag):
         return Response(status_code=304, headers={"ETag": etag})
     _check_range(request, artifact.size, etag)
     return FileResponse(
@@ -95,12 +96,6 @@ async def download(
 async def delete(artifact_id: str, services: ServicesOf, tenant: Tenant) -> None:
     """Delete the artifact."""
     await services.artifacts.delete(tenant, artifact_id)
-
-
-def _is_known(request: Request, etag: str) -> bool:
-    """Tell whether the caller has this content already (RFC 9110, 13.1.2)."""
-    known = ",".join(request.headers.getlist("If-None-Match")).split(",")
-    return bool({etag, "*"} & {tag.strip().removeprefix("W/") for tag in known})
 
 
 def _check_range(request: Request, size: int, etag: str) -> None:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.context import ServicesOf
+from api.context import ServicesOf, Tenant
 from api.schemas import (
     PREFIX,
     PROBLEMS,
@@ -13,7 +13,7 @@ from api.schemas import (
     ProviderList,
     ProviderSummary,
 )
-from api.starting import estimate
+from pipelines.estimate import estimate
 from providers.types import REQUESTS, RESPONSES, Capability
 
 router = APIRouter(prefix=PREFIX, tags=["catalog"], responses=PROBLEMS)
@@ -21,8 +21,8 @@ router = APIRouter(prefix=PREFIX, tags=["catalog"], responses=PROBLEMS)
 
 @router.get("", include_in_schema=False)
 @router.get("/")
-async def list_pipelines(services: ServicesOf) -> PipelineList:
-    """List the pipelines that can be run."""
+async def list_pipelines(services: ServicesOf, tenant: Tenant) -> PipelineList:
+    """List the pipelines that can be run, every version of them."""
     return PipelineList(
         pipelines=[
             PipelineSummary(
@@ -32,9 +32,9 @@ async def list_pipelines(services: ServicesOf) -> PipelineList:
                 capabilities=list(dict.fromkeys(step.capability for step in definition.steps)),
                 steps=[step.name for step in definition.steps],
                 input_schema=definition.input_schema,
-                estimated_cost_usd=estimate(definition, services.registry),
+                estimated_cost_usd=estimate(definition, None, services.registry).estimated_cost_usd,
             )
-            for definition in services.catalogue.all()
+            for definition in await services.catalogue.all(tenant)
         ]
     )
 

@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionDescription
 
 from api.problems import Problem, not_found
+from api.tenant_catalogue import TenantCatalogue
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
 from connection import ensure_connected
 from events.store import EventStore
 from ledger.idempotency import IdempotencyKeys
-from pipelines.catalogue import Catalogue
 from providers.registry import CapabilityRegistry
 from workflows.search_attributes import TENANT_ID
 from workflows.types import WORKFLOW_TYPE
@@ -35,7 +35,7 @@ class Services:
     task_queue: str
     engine: AsyncEngine
     registry: CapabilityRegistry
-    catalogue: Catalogue
+    catalogue: TenantCatalogue
     artifacts: ArtifactStore
     fetcher: Fetcher
     idempotency: IdempotencyKeys

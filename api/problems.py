@@ -19,7 +19,15 @@ from artifacts.errors import ArtifactError, ArtifactNotFound, ArtifactTooLarge
 from connection import TemporalUnreachable
 from events.store import ExecutionNotFound, UnknownEventId
 from ledger.idempotency import IdempotencyKeyReused
-from pipelines.errors import InvalidDefinition, InvalidInput, Mistake, PipelineNotFound, pointer_to
+from pipelines.errors import (
+    DefinitionExists,
+    InvalidDefinition,
+    InvalidInput,
+    Mistake,
+    NotExportable,
+    PipelineNotFound,
+    pointer_to,
+)
 from pipelines.inputs import MOST_MISTAKES, named, unknown_key
 
 RETRY_AFTER = "2"  # s
@@ -95,13 +103,17 @@ class Problem(Exception):
             "detail": self.detail,
         }
         if self.mistakes:
-            body["errors"] = [
-                {"pointer": mistake.pointer, "message": mistake.message}
-                for mistake in self.mistakes
-            ]
+            body["errors"] = [_located(mistake) for mistake in self.mistakes]
         return JSONResponse(
             body, status_code=self.status, media_type=PROBLEM_TYPE, headers=self.headers
         )
+
+
+def _located(mistake: Mistake) -> dict[str, Any]:
+    written = {"pointer": mistake.pointer, "message": mistake.message}
+    if mistake.line is None:
+        return written
+    return written | {"line": mistake.line, "column": mistake.column}
 
 
 def not_found(what: str = "There is nothing at this address.") -> Problem:
@@ -156,6 +168,10 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - a
             return error
         case PipelineNotFound():
             return Problem(404, error.code, str(error))
+        case DefinitionExists():
+            return Problem(409, error.code, str(error))
+        case NotExportable():
+            return Problem(406, error.code, str(error))
         case RequestValidationError():
             return _from_parameters(error)
         case InvalidDefinition(mistakes=mistakes):
@@ -222,6 +238,8 @@ def install(app: FastAPI) -> None:
         Problem,
         RequestValidationError,
         PipelineNotFound,
+        DefinitionExists,
+        NotExportable,
         InvalidDefinition,
         InvalidInput,
         ExecutionNotFound,

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from activities.types import ErrorInfo, whole_ms
+from pipelines.model import SEMANTIC_VERSION
 from providers.types import Capability, CostUnit, Limits, Money, QualityTier
 from workflows.types import ExecutionStatus, RunStatus, StepStatus
 
@@ -42,6 +43,7 @@ FORMS = {
     TAG_VALUE: "1 to 128 characters, without '\"', '\\' and control characters",
     TAG: "a tag as key:value, without '\"', '\\' and control characters",
     NAME: "a letter and up to 63 letters, digits or '_', all in lower case",
+    SEMANTIC_VERSION: "a semantic version, such as 1.0.0",
 }
 """What a pattern takes, in words."""
 
@@ -264,6 +266,8 @@ class ProblemMistake(Body):
 
     pointer: str = Field(description="JSON pointer into the body.")
     message: str
+    line: int | None = Field(default=None, description="Where it stands in a YAML body, from 1.")
+    column: int | None = Field(default=None, description="Likewise.")
 
 
 class ProblemBody(BaseModel):

@@ -2,27 +2,19 @@
 
 import hashlib
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
 
 from api.bodies import canonical_json
 from api.context import Services
+from api.estimates import estimate_run
 from api.problems import invalid
+from api.recordings import check_recordings
 from api.schemas import ExecuteAnswer, ExecuteRequest, links_of
-from artifacts.errors import ArtifactError
-from artifacts.media import AUDIO_TYPES
-from artifacts.store import SCHEME
 from pipelines.errors import Mistake
 from pipelines.inputs import check_input
 from pipelines.model import PipelineDefinition
 from pipelines.support import check_supported
-from providers.registry import CapabilityRegistry
-from providers.types import Capability, CostUnit
 from workflows.start import new_execution_id, start_run
 from workflows.types import PipelineInput, RunStatus
-
-_SPEECH = (Capability.TRANSCRIPTION, Capability.TRANSCRIPTION_DIARIZATION)
-_AUDIO_FIELD = "audio_url"
 
 
 async def start_execution(
@@ -42,8 +34,11 @@ async def start_execution(
         earlier = await services.idempotency.find(tenant, key, body)
         if earlier is not None and earlier.answer is not None:
             return ExecuteAnswer.model_validate(earlier.answer), True
-    definition = services.catalogue.get(request.pipeline_name, request.pipeline_version)
+    definition = await services.catalogue.get(
+        tenant, request.pipeline_name, request.pipeline_version
+    )
     await _check_at_the_door(services, tenant, definition, request)
+    expected = await estimate_run(services, tenant, definition, request.input_data)
     execution_id = new_execution_id()
     if key is not None:
         claim = await services.idempotency.claim(tenant, key, body, execution_id)
@@ -53,7 +48,7 @@ async def start_execution(
         status=RunStatus.PENDING,
         pipeline_name=definition.name,
         pipeline_version=definition.version,
-        estimated_cost_usd=estimate(definition, services.registry),
+        estimated_cost_usd=expected.estimated_cost_usd,
         created_at=datetime.now(UTC),
         links=links_of(execution_id),
     )
@@ -77,15 +72,6 @@ async def start_execution(
     return ExecuteAnswer.model_validate(confirmed.answer), True
 
 
-def estimate(definition: PipelineDefinition, registry: CapabilityRegistry) -> Decimal | None:
-    """Return what a run is expected to cost in USD; None when a part can't be told beforehand."""
-    for step in definition.steps:
-        chain = registry.build_fallback_chain(step.capability, preferred=step.providers)
-        if chain and chain[0].cost_unit != CostUnit.FREE:
-            return None
-    return Decimal(0)
-
-
 async def _check_at_the_door(
     services: Services, tenant: str, definition: PipelineDefinition, request: ExecuteRequest
 ) -> None:
@@ -94,39 +80,4 @@ async def _check_at_the_door(
         raise invalid([Mistake("/max_cost_usd", message)])
     check_supported(definition)
     check_input(definition, request.input_data)
-    mistakes = []
-    for name in _recordings(definition):
-        reason = await _why_no_recording(services, tenant, request.input_data.get(name))
-        if reason is not None:
-            mistakes.append(Mistake(f"/input_data/{name}", reason))
-    if mistakes:
-        raise invalid(mistakes)
-
-
-def _recordings(definition: PipelineDefinition) -> list[str]:
-    """Name the keys of the input that a step reads a recording from."""
-    made = {step.output_key for step in definition.steps}
-    read = {
-        step.input if isinstance(step.input, str) else _AUDIO_FIELD
-        for step in definition.steps
-        if step.capability in _SPEECH
-    }
-    return sorted(read - made)
-
-
-async def _why_no_recording(services: Services, tenant: str, url: Any) -> str | None:
-    if not isinstance(url, str):
-        return None
-    try:
-        if not url.startswith(SCHEME):
-            services.fetcher.check_url(url)
-            return None
-        artifact = await services.artifacts.get(tenant, url.removeprefix(SCHEME))
-    except ArtifactError as error:
-        return error.message
-    if artifact.media_type in AUDIO_TYPES:
-        return None
-    return (
-        "The upload is not a recording that can be read: "
-        "expected WAV, FLAC, MP3, Ogg, Opus, M4A, WebM or AIFF."
-    )
+    await check_recordings(services, tenant, definition, request.input_data)

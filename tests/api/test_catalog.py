@@ -187,6 +187,8 @@ async def test_a_problem_has_the_form_that_is_described(
         ("get", "/health", "503", "application/json"),
         ("get", "/metrics", "200", "text/plain"),
         ("get", "/artifacts/{artifact_id}", "200", "*/*"),
+        ("put", "/definitions/{name}/{version}", "201", "application/json"),
+        ("get", "/definitions/{name}", "200", "application/yaml"),
     ],
 )
 async def test_an_answer_is_described(

@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from artifacts.store import metadata as artifact_tables
 from ledger.database import create_engine, migrate
+from ledger.definitions import definitions
 from ledger.entries import metadata as ledger_tables
 from ledger.idempotency import idempotency_keys
 
 
 def tables() -> MetaData:
-    assert idempotency_keys.metadata is ledger_tables
+    assert idempotency_keys.metadata is definitions.metadata is ledger_tables
     together = MetaData()
     for metadata in (ledger_tables, artifact_tables):
         for table in metadata.tables.values():
@@ -37,7 +38,7 @@ async def test_the_migrated_schema_is_what_the_tables_describe(engine: AsyncEngi
 async def test_every_table_is_made(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
-    assert {"entries", "idempotency_keys", "blobs", "artifacts"} <= set(names)
+    assert {"entries", "idempotency_keys", "blobs", "artifacts", "definitions"} <= set(names)
 
 
 async def test_a_migrated_database_may_be_migrated_again(engine: AsyncEngine) -> None:

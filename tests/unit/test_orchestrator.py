@@ -65,13 +65,14 @@ def test_workers_share_a_task_queue_only_with_the_same_keys() -> None:
     assert "sk-1" not in queue(openai="sk-1")
 
 
-def test_keys_reach_the_settings_of_the_own_worker_only() -> None:
+@pytest.mark.parametrize("provider", ["accent", "anthropic", "deepgram", "openai"])
+def test_keys_reach_the_settings_of_the_own_worker_only(provider: str) -> None:
     settings = Settings()
-    orchestrator = InstrumentedOrchestrator({"openai": "sk-1"}, settings)
-    key = orchestrator._settings.openai_api_key
+    orchestrator = InstrumentedOrchestrator({provider: "sk-1"}, settings)
+    key = getattr(orchestrator._settings, f"{provider}_api_key")
     assert key is not None
     assert key.get_secret_value() == "sk-1"
-    assert settings.openai_api_key is None
+    assert getattr(settings, f"{provider}_api_key") is None
 
 
 async def test_a_wrong_input_is_refused_before_temporal_is_asked() -> None:
