@@ -1,33 +1,40 @@
 """`perdure pipelines` and `perdure providers`: what can be run, and who does the work."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.cells import cell_len
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from cli.client import Api
-from cli.errors import EXIT_USAGE, UsageMistakeError
-from cli.figures import ABSENT, clean, decimal, money
+from cli.definitions import export, register, schema, validate
+from cli.drawing import asked_for, show_pipeline
+from cli.estimating import estimate_pipeline
+from cli.figures import ABSENT, byte_size, clean, decimal, money, span
+from cli.lazy import Lazy, LazyGroup
 from cli.options import json_option, talks_to_api
 from cli.output import print_json, show, stdout_width
 from cli.prose import indented
 from cli.steps import fit, with_note
 
-if TYPE_CHECKING:
-    from pipelines.errors import Mistake
-
 _TINY = {"token", "character"}  # priced in lists by the million
 _MILLION = 1_000_000
+_LANGUAGES = 4  # that are named; a vendor may have a hundred
+_PROVIDER_COMMANDS = {
+    "test": Lazy("cli.provider_test:test", "Make the smallest real calls, say what they cost.")
+}
 
 
 @click.group
 def pipelines() -> None:
-    """Show, check and export pipelines."""
+    """Show, check, register and export pipelines."""
+
+
+for command in (show_pipeline, validate, schema, register, export, estimate_pipeline):
+    pipelines.add_command(command)
 
 
 @pipelines.command("list")
@@ -45,72 +52,14 @@ def list_pipelines(api: Api, *, as_json: bool) -> None:
     show(*(part for pipeline in body["pipelines"] for part in _pipeline(pipeline)))
 
 
-@pipelines.command("validate")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@json_option
-def validate(file: Path, *, as_json: bool) -> None:
-    """Check a definition (YAML, or JSON by its name) and tell every mistake with its place."""
-    mistakes = mistakes_in(file)
-    if as_json:
-        print_json({"valid": not mistakes, "errors": [asdict(mistake) for mistake in mistakes]})
-    else:
-        for mistake in mistakes:
-            place = f"{mistake.line}:{mistake.column}" if mistake.line else mistake.pointer or "/"
-            click.echo(clean(f"{file}:{place}: {mistake.message}"), err=True)
-        if not mistakes:
-            click.echo(f"{file} is valid.")
-    if mistakes:
-        raise click.exceptions.Exit(EXIT_USAGE)
-
-
-@pipelines.command("schema")
-def schema() -> None:
-    """Print the JSON Schema that an editor checks and completes definitions with."""
-    from pipelines.schema import definition_schema  # noqa: PLC0415 - the model takes a while
-
-    print_json(definition_schema())
-
-
-@pipelines.command("export")
-@click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of YAML.")
-def export(name: str, *, as_json: bool) -> None:
-    """Print a predefined pipeline (NAME or NAME@VERSION) as text, to change and run as your own."""
-    from pipelines.catalogue import Catalogue  # noqa: PLC0415 - the model takes a while
-    from pipelines.errors import PipelineNotFound  # noqa: PLC0415
-    from pipelines.text import to_json, to_yaml  # noqa: PLC0415
-
-    wanted, _, version = name.partition("@")
-    try:
-        definition = Catalogue().get(wanted, version or None)
-    except PipelineNotFound as error:
-        raise UsageMistakeError(str(error)) from None
-    click.echo((to_json if as_json else to_yaml)(definition), nl=False)
-
-
-def mistakes_in(file: Path) -> "Sequence[Mistake]":
-    """Return everything that is wrong in a definition's file."""
-    from pipelines.check import check_document  # noqa: PLC0415 - the model takes a while
-    from pipelines.document import read_json, read_yaml  # noqa: PLC0415
-    from pipelines.errors import InvalidDefinition  # noqa: PLC0415
-
-    try:
-        text = file.read_text("utf-8")
-    except UnicodeDecodeError:
-        raise UsageMistakeError(f"{file} is not text in UTF-8") from None
-    try:
-        check_document((read_json if file.suffix == ".json" else read_yaml)(text))
-    except InvalidDefinition as error:
-        return error.mistakes
-    return ()
-
-
-@click.command
+@click.group(cls=LazyGroup, table=_PROVIDER_COMMANDS, invoke_without_command=True)
 @click.option("--capability", metavar="NAME", help="Only offers of this capability.")
 @json_option
 @talks_to_api
 def providers(api: Api, capability: str | None, *, as_json: bool) -> None:
-    """List who offers what, and what is missing where something can't be used."""
+    """List who offers what: price, limits, weaknesses, and what is missing to use it."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     body = api.providers()
     offers = body["providers"]
     if capability:
@@ -124,14 +73,14 @@ def providers(api: Api, capability: str | None, *, as_json: bool) -> None:
     show(*_offers(offers, stdout_width()))
 
 
-def _offers(offers: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
-    """Return the offers under their capabilities, each with what is wrong with it."""
+def _offers(offers: Sequence[Mapping[str, Any]], width: int) -> list[RenderableType]:
+    """Return the offers under their capabilities, each with what to know about it."""
     offers = sorted(offers, key=lambda offer: str(offer.get("capability")))
     names = [_who(offer) for offer in offers]
     prices = [_unit_price(offer) for offer in offers]
     tiers = [clean(offer.get("quality_tier") or "", one_line=True) for offer in offers]
     widths = [max(map(cell_len, column)) for column in (names, tiers, prices)]
-    lines: list[Text] = []
+    lines: list[RenderableType] = []
     before = None
     for offer, *cells in zip(offers, names, tiers, prices, strict=True):
         if (capability := offer.get("capability")) != before:
@@ -142,7 +91,33 @@ def _offers(offers: Sequence[Mapping[str, Any]], width: int) -> list[Text]:
         for cell, room in zip(cells, widths, strict=True):
             line.append("  ").append_text(fit(cell, room))
         lines += with_note(line, note, width, wrap=True)
+        if facts := [*_limits(offer.get("limits")), *_caveat(offer)]:
+            lines.append(Padding(_cell(" ".join(facts), "dim"), (0, 0, 0, 4), expand=False))
     return lines
+
+
+def _limits(limits: object) -> list[str]:
+    """Return the bounds of an offer, as far as they are known: a sentence for each kind."""
+    if not isinstance(limits, Mapping):
+        return []
+    bounds = {
+        "max_file_bytes": byte_size,
+        "max_duration_seconds": span,
+        "max_input_tokens": "{:,} tokens".format,
+    }
+    found = [write(limits[key]) for key, write in bounds.items() if limits.get(key)]
+    languages = limits.get("languages") or []
+    more = len(languages) - _LANGUAGES
+    named = [*languages[:_LANGUAGES], *([f"{more} more"] if more > 0 else [])]
+    return [
+        f"{head} {', '.join(words)}."
+        for head, words in (("Up to", found), ("Languages:", named))
+        if words
+    ]
+
+
+def _caveat(offer: Mapping[str, Any]) -> list[str]:
+    return [str(offer["caveat"])] if offer.get("caveat") else []
 
 
 def _who(offer: Mapping[str, Any]) -> str:
@@ -158,7 +133,7 @@ def _pipeline(pipeline: Mapping[str, Any]) -> list[RenderableType]:
     estimate = pipeline.get("estimated_cost_usd")
     cost = "cost unknown" if estimate is None else f"about {money(estimate)} a run"
     head.append(f"  {cost}", "dim")
-    needs = _cell(f"input: {_inputs(pipeline.get('input_schema'))}", "dim")
+    needs = _cell(f"input: {asked_for(pipeline.get('input_schema'))}", "dim")
     about = [_cell(pipeline["description"])] if pipeline.get("description") else []
     return [head, *(indented(line) for line in (*about, needs)), Text()]
 
@@ -180,15 +155,6 @@ def _unit_price(offer: Mapping[str, Any]) -> str:
     if unit in _TINY and price is not None:
         return f"{money(price * _MILLION)}/1M {unit}s"
     return f"{ABSENT if price is None else money(price)}/{unit}"
-
-
-def _inputs(schema: object) -> str:
-    """Return the names that an input schema asks for, optional ones in brackets."""
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    if not isinstance(schema, dict) or not isinstance(properties, dict):
-        return "any"
-    required = schema.get("required") or []
-    return ", ".join(name if name in required else f"[{name}]" for name in properties)
 
 
 def _cell(value: object, style: str = "") -> Text:

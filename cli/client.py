@@ -20,6 +20,7 @@ import httpx2
 from cli.errors import ApiFailureError, ApiProblemError, ApiUnreachableError
 
 PIPELINES = "/api/v1/ai/pipelines"
+JSON, YAML = "application/json", "application/yaml"
 LONGEST_WAIT_S = 60  # the contract clamps `?wait=` there
 _CHUNK_BYTES = 256 * 1024
 _TURNED_AWAY = {429, 503}
@@ -152,9 +153,27 @@ class Api:
         """Read what can be run."""
         return self._send("GET", "/", None).body
 
+    def definition(self, name: str, version: str, media_type: str) -> Any:
+        """Read a pipeline's definition, as JSON or as YAML in text; no version: the newest."""
+        headers = {"Accept": media_type}
+        return self._send("GET", _definition_path(name, version), None, headers=headers).body
+
+    def register(self, name: str, version: str, text: bytes, media_type: str) -> Answer:
+        """Register a definition: 201 where it is new, 200 where it is there already."""
+        path, headers = _definition_path(name, version), {"Content-Type": media_type}
+        return self._send("PUT", path, self.starting, content=text, headers=headers)
+
+    def estimate(self, request: Mapping[str, Any]) -> Any:
+        """Ask what a run would cost."""
+        return self._send("POST", "/estimate", self.starting, json=request).body
+
     def providers(self) -> Any:
         """Read who offers what."""
         return self._send("GET", "/providers", None).body
+
+    def health(self) -> Any:
+        """Read whether everything that a run needs answers; raises where something does not."""
+        return self._send("GET", "/health", None).body
 
     def _send(self, method: str, path: str, retry: Retry | None, **content: Any) -> Answer:
         retry = retry or Retry(times=0)
@@ -187,7 +206,7 @@ class Api:
         return None
 
     def _read(self, response: httpx2.Response) -> Answer:
-        body = _json_of(response)
+        body = _body_of(response)
         if response.status_code in range(200, 300):
             if body is None and response.content:
                 raise ApiUnreachableError(self.url, "what answers there is no Perdure API")
@@ -256,8 +275,12 @@ def reason_of(error: BaseException) -> str:
     return text[0] if text else type(error).__name__
 
 
-def _path(execution_id: str) -> str:
-    return "/" + quote(execution_id, safe="")
+def _path(segment: str) -> str:
+    return "/" + quote(segment, safe="")
+
+
+def _definition_path(name: str, version: str) -> str:
+    return "/definitions" + _path(name) + (_path(version) if version else "")
 
 
 def _then_none(delays: Iterator[float]) -> Iterator[float | None]:
@@ -271,7 +294,9 @@ def _retry_after(headers: Mapping[str, str]) -> float:
         return 0.0
 
 
-def _json_of(response: httpx2.Response) -> Any:
+def _body_of(response: httpx2.Response) -> Any:
+    if response.headers.get("content-type", "").startswith(YAML):
+        return response.text
     try:
         return response.json()
     except ValueError:

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,14 +10,26 @@ from cli.errors import UsageMistakeError
 from settings import Settings, SettingsError, settings_without_effect
 
 
-def settings_or_exit(*, data_dir: Path | None = None) -> Settings:
-    """Read the settings; a bad value ends the command with one line.
+def read_settings_or_exit(**overrides: Any) -> Settings:
+    """Read the settings and touch nothing; a bad value ends the command with one line.
 
     Raises:
         UsageMistakeError: naming the variable, the form of its value and an example.
     """
     try:
-        settings = Settings.load(**({"ai_data_dir": data_dir} if data_dir else {}))
+        return Settings.load(**overrides)
+    except SettingsError as error:
+        raise UsageMistakeError(str(error)) from None
+
+
+def settings_or_exit(*, data_dir: Path | None = None) -> Settings:
+    """Read the settings and make the data folder; what is wrong ends the command with one line.
+
+    Raises:
+        UsageMistakeError: naming the variable, the form of its value and an example.
+    """
+    settings = read_settings_or_exit(**({"ai_data_dir": data_dir} if data_dir else {}))
+    try:
         settings.prepare_data_dir()
     except SettingsError as error:
         raise UsageMistakeError(str(error)) from None

@@ -95,18 +95,19 @@ class ApiProblemError(CliError):
         """Return the sentence, each mistake with its place, the budget's figures and a hint."""
         hint = _HINTS.get(self.code) or _HINTS.get(self.status)
         mistakes = [
-            f"{item.get('pointer') or '/'}: {item.get('message', '')}" for item in self._items()
+            f"{item.get('pointer') or '/'}: {item.get('message', '')}" for item in self.mistakes()
         ]
         return [self._sentence(), *mistakes, *self._budget(), *([hint] if hint else [])]
 
-    def _items(self) -> list[dict[str, Any]]:
+    def mistakes(self) -> list[dict[str, Any]]:
+        """Return the mistakes that the API lists, none where it lists none."""
         errors: Any = self.problem.get("errors")
         return [item for item in errors if isinstance(item, dict)] if errors else []
 
     def _sentence(self) -> str:
         """Return the detail, unless it only says what the list of mistakes says again."""
         left = self.message
-        for item in self._items():
+        for item in self.mistakes():
             left = left.replace(str(item.get("message")), "")
         return self.message if left.strip(" ;,.\n") else "the request is not valid"
 

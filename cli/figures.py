@@ -86,6 +86,22 @@ def seconds(value: float) -> str:
     return f"{value:.0f} s" if value < 59.5 else clock(value)  # noqa: PLR2004 - rounds to 60
 
 
+def span(value: float) -> str:
+    """Return a bound of time: `4 h`, `25 min`, `90 s`."""
+    for unit, name in ((3600, "h"), (60, "min")):
+        if value >= unit and value % unit == 0:
+            return f"{value / unit:.0f} {name}"
+    return f"{value:g} s"
+
+
+def byte_size(value: float) -> str:
+    """Return a bound of size: `1 GiB`, `25 MiB`, `25 MB`, `900 bytes`."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (10**9, "GB"), (10**6, "MB")):
+        if value >= unit and value % unit == 0:
+            return f"{value / unit:.0f} {name}"
+    return f"{value:,.0f} bytes"
+
+
 def clock(value: float) -> str:
     """Return a place in a recording or a running time: `0:07`, `12:05`, `1:02:03`."""
     minutes, second = divmod(int(value), 60)

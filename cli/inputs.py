@@ -1,12 +1,57 @@
 """The input of a run, as it is typed: a JSON file, `key=value`, `key=path`."""
 
 import json
+from collections.abc import Callable
+from functools import update_wrapper
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
 from cli.errors import UsageMistakeError
+
+
+def takes_input(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--input`, `--set` and `--file`, and pass it `data` and `files`."""
+
+    def command(
+        *args: Any, input_file: IO[bytes] | None, settings: dict[str, Any], **kwargs: Any
+    ) -> None:
+        function(*args, data=input_data(input_file) | settings, **kwargs)
+
+    wrapped: Callable[..., None] = update_wrapper(command, function)
+    for option in _options():
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _options() -> list[Callable[[Callable[..., None]], Callable[..., None]]]:
+    """Return the options, the last one of the help first."""
+    return [
+        click.option(
+            "--file",
+            "files",
+            metavar="KEY=PATH",
+            multiple=True,
+            callback=paths,
+            help="Upload a file; its address becomes the input KEY.",
+        ),
+        click.option(
+            "--set",
+            "settings",
+            metavar="KEY=VALUE",
+            multiple=True,
+            callback=assignments,
+            help="One input; VALUE is read as JSON where it is JSON, else as text.",
+        ),
+        click.option(
+            "--input",
+            "input_file",
+            metavar="FILE.json",
+            type=click.File("rb"),
+            help="A JSON object with the input; - is standard input.",
+        ),
+    ]
 
 
 def assignments(

@@ -16,6 +16,7 @@ COMMANDS = {
     "list": Lazy("cli.executions:list_executions", "List runs, newest first.", _RUNS),
     "pipelines": Lazy("cli.catalog:pipelines", "The pipelines that can be run.", _CATALOGUE),
     "providers": Lazy("cli.catalog:providers", "Who can do what, at which price.", _CATALOGUE),
+    "doctor": Lazy("cli.doctor:doctor", "What is not well here, and how to mend it.", _PROCESSES),
     "dev": Lazy("cli.dev:dev", "Temporal, worker and API in one terminal.", _PROCESSES),
     "api": Lazy("cli.serve:api", "An API process.", _PROCESSES),
     "worker": Lazy("cli.serve:worker", "A worker process.", _PROCESSES),

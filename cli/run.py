@@ -1,7 +1,5 @@
 """`perdure run`: upload, execute, follow, print."""
 
-import mimetypes
-import stat
 import sys
 import uuid
 from pathlib import Path
@@ -9,53 +7,21 @@ from typing import Any
 
 import click
 
-from cli.client import Api, Upload
+from cli.client import Api
 from cli.ending import exit_code_of, print_result
 from cli.errors import EXIT_INTERRUPTED, ApiProblemError
 from cli.figures import clean
 from cli.follow import follow
-from cli.inputs import assignments, input_data, paths
+from cli.inputs import takes_input
 from cli.options import json_option, talks_to_api
 from cli.output import print_json
 from cli.screens import Screen, Silent, screen_for
-from cli.uploading import show_upload
-
-# What `mimetypes` does not know everywhere, or names in a way that few expect.
-_MEDIA_TYPES = {
-    ".wav": "audio/wav",
-    ".flac": "audio/flac",
-    ".m4a": "audio/mp4",
-    ".ogg": "audio/ogg",
-    ".opus": "audio/ogg",
-    ".webm": "audio/webm",
-}
+from cli.uploading import upload
 
 
 @click.command
 @click.argument("pipeline", metavar="PIPELINE[@VERSION]")
-@click.option(
-    "--input",
-    "input_file",
-    metavar="FILE.json",
-    type=click.File("rb"),
-    help="A JSON object with the input; - is standard input.",
-)
-@click.option(
-    "--set",
-    "settings",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=assignments,
-    help="One input; VALUE is read as JSON where it is JSON, else as text.",
-)
-@click.option(
-    "--file",
-    "files",
-    metavar="KEY=PATH",
-    multiple=True,
-    callback=paths,
-    help="Upload a file; its address becomes the input KEY.",
-)
+@takes_input
 @click.option("--detach", is_flag=True, help="Print the run's id and leave it running.")
 @json_option
 @talks_to_api
@@ -65,8 +31,7 @@ def run(
     /,
     api: Api,
     pipeline: str,
-    input_file: Any,
-    settings: dict[str, Any],
+    data: dict[str, Any],
     files: dict[str, Path],
     *,
     detach: bool,
@@ -81,9 +46,8 @@ def run(
     --input comes first, then --set, then --file; of the same key the last one wins.
     """  # noqa: D301 - the backspace is how click is told to keep lines
     screen = Silent() if as_json else screen_for(sys.stderr)
-    data = input_data(input_file) | settings
     for key, path in files.items():
-        data[key] = _upload(api, key, path, quiet=as_json)
+        data[key] = upload(api, key, path, quiet=as_json)
     accepted = _start(api, pipeline, data)
     if detach:
         if as_json:
@@ -92,17 +56,6 @@ def run(
             click.echo(clean(accepted["execution_id"]))
         return
     _finish(ctx, api, accepted["execution_id"], screen, as_json=as_json)
-
-
-def _upload(api: Api, key: str, path: Path, *, quiet: bool) -> str:
-    """Upload a file and return its address."""
-    info = path.stat()
-    size = info.st_size if stat.S_ISREG(info.st_mode) else None
-    guessed = _MEDIA_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
-    media_type = guessed or "application/octet-stream"
-    with show_upload(key, path, size, quiet=quiet) as progress:
-        stored = api.upload(Upload(str(path), media_type, size, progress))
-    return str(stored["artifact_url"])
 
 
 def _start(api: Api, pipeline: str, data: dict[str, Any]) -> Any:

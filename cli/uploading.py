@@ -1,5 +1,7 @@
-"""The progress of an upload, on stderr."""
+"""Uploads, with their progress on stderr."""
 
+import mimetypes
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,14 +11,36 @@ import click
 from rich.filesize import decimal as bytes_in_words
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from cli.client import Api, Upload
 from cli.figures import clean
 from cli.output import console, moves
 
 _WORTH_A_BAR = 1_000_000  # bytes; less is gone before it is read
 
+# What `mimetypes` does not know everywhere, or names in a way that few expect.
+_MEDIA_TYPES = {
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".webm": "audio/webm",
+}
+
+
+def upload(api: Api, key: str, path: Path, *, quiet: bool) -> str:
+    """Upload a file and return its address."""
+    info = path.stat()
+    size = info.st_size if stat.S_ISREG(info.st_mode) else None
+    guessed = _MEDIA_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
+    media_type = guessed or "application/octet-stream"
+    with _show(key, path, size, quiet=quiet) as progress:
+        stored = api.upload(Upload(str(path), media_type, size, progress))
+    return str(stored["artifact_url"])
+
 
 @contextmanager
-def show_upload(
+def _show(
     key: str, path: Path, size: int | None, *, quiet: bool
 ) -> Iterator[Callable[[int], None] | None]:
     """Yield what to tell the bytes of each chunk; a bar on a terminal, a line elsewhere."""

@@ -393,6 +393,13 @@ PROVIDER_LIST = {
             cost_unit="free",
             price="0",
             quality_tier="basic",
+            limits={
+                "max_file_bytes": 1 << 30,
+                "max_duration_seconds": 14400.0,
+                "max_input_tokens": None,
+                "languages": ["en"],
+            },
+            caveat="Needs clean, slow English speech.",
         ),
         offer("openai", "gpt-x", "llm_generation", price=None, cost_unit="token"),
         offer("embedded", "presidio", "pii_redaction", cooldown_until="2026-11-24T02:00:00Z"),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 
+from cli.catalog import _limits
 from tests.unit.cli import scripts
 from tests.unit.cli.fake_api import Fake, problem
 from tests.unit.cli.scripts import ID
@@ -99,6 +100,32 @@ def test_providers_show_what_is_missing(perdure: Perdure) -> None:
     assert deepgram.endswith("DEEPGRAM_API_KEY is not set")
     [presidio] = [line for line in lines if "presidio" in line]
     assert "cooling down until 2026-11-24T02:00:00Z" in presidio
+
+
+def test_providers_show_limits_and_weaknesses_below_the_offer(perdure: Perdure) -> None:
+    lines = perdure("providers").stdout.splitlines()
+    [place] = [number for number, line in enumerate(lines) if "pocketsphinx" in line]
+    below = "    Up to 1 GiB, 4 h. Languages: en. Needs clean, slow English speech."
+    assert lines[place + 1] == below
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (None, []),
+        ({"max_file_bytes": None, "languages": None}, []),
+        ({"max_file_bytes": 25 * 2**20, "max_duration_seconds": 1500.0}, ["Up to 25 MiB, 25 min."]),
+        ({"max_file_bytes": 25_000_000, "max_duration_seconds": 90.5}, ["Up to 25 MB, 90.5 s."]),
+        (
+            {"max_file_bytes": 1500, "max_input_tokens": 1_050_000},
+            ["Up to 1,500 bytes, 1,050,000 tokens."],
+        ),
+        ({"languages": list("abcd")}, ["Languages: a, b, c, d."]),
+        ({"languages": list("abcdef")}, ["Languages: a, b, c, d, 2 more."]),
+    ],
+)
+def test_limits_are_sentences(limits: object, told: list[str]) -> None:
+    assert _limits(limits) == told
 
 
 @pytest.mark.parametrize(
