@@ -18,7 +18,7 @@ from workflows.types import StepState
 
 PYTHON = python_blocks(ROOT / "docs" / "guides" / "python.md")
 MIGRATION = python_blocks(ROOT / "docs" / "guides" / "migrate-from-legacy.md")
-RUNNING, EMBEDDED, KEYS, FOLLOW, OWN = PYTHON
+RUNNING, EMBEDDED, KEYS, FOLLOW, OWN, _ = PYTHON
 AFTER, SUMMARY = MIGRATION
 
 
