@@ -1,37 +1,52 @@
 """Reads a definition's text, YAML or JSON, and remembers where everything stands.
 
-The text may come from anybody. It is bounded before it is understood: bytes, values and depth, with
-an alias counted as everything that it stands for, so that a document of a few lines can't stand for
-millions of values. YAML is read event by event and given up at the first bound; only plain data is
-built, by the rules of YAML 1.2's core schema (`yes` and `on` are text).
+The text may come from anybody. It is bounded before it is understood: bytes, values, keys and
+depth, with an alias counted as everything that it stands for, so that a document of a few lines
+can't stand for millions of values. YAML is read event by event and given up at the first bound;
+only plain data is built, by the rules of YAML 1.2's core schema (`yes` and `on` are text).
+
+Places are kept by path, not by pointer: of thousands of values below one long key each pointer
+would repeat that key.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import yaml
 
-from pipelines.errors import InvalidDefinition, Mistake, pointer_to
+from pipelines.errors import InvalidDefinition, Mistake, path_of
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 20_000
 MAX_DEPTH = 64
+MAX_KEY = 1_000
+"""Characters of one key."""
+
+_SHOWN = 80
+"""Characters of a word of the text that a message repeats."""
+
+Place = tuple[str, ...]
+"""The keys that lead to a value, and the indexes as text."""
 
 # The parser that is written in C, where the wheel has it: ten times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# YAML 1.2.2, section 10.3.2 (core schema), https://yaml.org/spec/1.2.2/, read 2026-11-24.
+# YAML 1.2.2, section 10.3.2 (core schema), https://yaml.org/spec/1.2.2/, read 2026-11-24. A run of
+# digits is possessive (`++`): nothing is looked at twice in a long one that is no number after all.
 _CORE: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"(null|Null|NULL|~|)"), lambda _: None),
     (re.compile(r"(true|True|TRUE|false|False|FALSE)"), lambda text: text.lower() == "true"),
-    (re.compile(r"[-+]?[0-9]{1,300}"), int),
-    (re.compile(r"0o[0-7]{1,300}"), lambda text: int(text, 0)),
-    (re.compile(r"0x[0-9a-fA-F]{1,300}"), lambda text: int(text, 0)),
-    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
+    (re.compile(r"[-+]?[0-9]{1,300}+"), int),
+    (re.compile(r"0o[0-7]{1,300}+"), lambda text: int(text, 0)),
+    (re.compile(r"0x[0-9a-fA-F]{1,300}+"), lambda text: int(text, 0)),
+    (re.compile(r"[-+]?(\.[0-9]++|[0-9]++(\.[0-9]*+)?)([eE][-+]?[0-9]++)?"), float),
 )
+_MAY_BE_MORE = re.compile(r"[-+.0-9~nNtTfF]|\Z")
+"""How a scalar begins that may be something else than text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +63,38 @@ class Document:
 
     Attributes:
         value: Plain JSON data.
-        positions: Where the value behind each JSON pointer begins; empty for JSON.
-        keys: Where the key of each pointer's value begins; empty for JSON.
+        marks: Where each value begins, as the parser says; empty for JSON.
+        keys: Where the key of each value begins; empty for JSON.
         text: What was read; empty for JSON.
     """
 
     value: Any
-    positions: dict[str, Position] = field(default_factory=dict)
-    keys: dict[str, Position] = field(default_factory=dict)
+    marks: dict[Place, Any] = field(default_factory=dict, repr=False)
+    keys: dict[Place, Any] = field(default_factory=dict, repr=False)
     text: str = field(default="", repr=False)
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether line and column of its values are known."""
+        return bool(self.marks)
+
+    def position(self, path: Sequence[str | int]) -> Position | None:
+        """Return where a value begins, or the nearest above it that is written."""
+        place = _place(path)
+        while place and place not in self.marks:
+            place = place[:-1]
+        return _position(self.marks.get(place))
+
+    def key_position(self, path: Sequence[str | int]) -> Position | None:
+        """Return where the key of a value begins."""
+        return _position(self.keys.get(_place(path)))
 
     def locate(self, mistake: Mistake) -> Mistake:
         """Add line and column, of the nearest value that is written where this one is not."""
-        pointer = mistake.pointer
-        while pointer and pointer not in self.positions:
-            pointer = pointer.rpartition("/")[0]
-        place = self.positions.get(pointer)
-        if place is None or mistake.line is not None:
+        position = self.position(path_of(mistake.pointer))
+        if position is None or mistake.line is not None:
             return mistake
-        return Mistake(mistake.pointer, mistake.message, place.line, place.column)
+        return Mistake(mistake.pointer, mistake.message, position.line, position.column)
 
 
 def read_json(text: str) -> Document:
@@ -111,8 +139,8 @@ class _Composer:
     def __init__(self, text: str) -> None:
         self._text = text
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
-        self._positions: dict[str, Position] = {}
-        self._keys: dict[str, Position] = {}
+        self._marks: dict[Place, Any] = {}
+        self._keys: dict[Place, Any] = {}
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._count = 0
 
@@ -121,83 +149,88 @@ class _Composer:
         first = next(self._events)
         if isinstance(first, yaml.StreamEndEvent):
             _refuse("The document is empty.", 1, 1)
-        value = self._value(next(self._events), "", 1)
+        value = self._value(next(self._events), (), 1)
         next(self._events)  # the document's end
         following = next(self._events)
         if not isinstance(following, yaml.StreamEndEvent):
-            _refuse("Expected one document, found a second one.", *_place(following))
-        return Document(value, self._positions, self._keys, self._text)
+            _refuse_at(following, "Expected one document, found a second one.")
+        return Document(value, self._marks, self._keys, self._text)
 
-    def _value(self, event: Any, pointer: str, depth: int) -> Any:
-        place = _place(event)
-        self._positions[pointer] = Position(*place)
-        self._counted(1, place)
+    def _value(self, event: Any, place: Place, depth: int) -> Any:
+        self._marks[place] = event.start_mark
+        self._counted(1, event)
         if depth > MAX_DEPTH:
-            _refuse(f"The document is nested deeper than {MAX_DEPTH} levels.", *place)
+            _refuse_at(event, f"The document is nested deeper than {MAX_DEPTH} levels.")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
-        _refuse_tag(event)
+        if event.tag:
+            _check_tag(event)
         before = self._count
         if isinstance(event, yaml.ScalarEvent):
             value = _scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
-            value = self._sequence(pointer, depth)
+            value = self._sequence(place, depth)
         else:
-            value = self._mapping(pointer, depth)
+            value = self._mapping(place, depth)
         if event.anchor:
             self._anchors[event.anchor] = (value, self._count - before + 1)
         return value
 
-    def _sequence(self, pointer: str, depth: int) -> list[Any]:
+    def _sequence(self, place: Place, depth: int) -> list[Any]:
         items: list[Any] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            items.append(self._value(event, f"{pointer}/{len(items)}", depth + 1))
+            items.append(self._value(event, (*place, str(len(items))), depth + 1))
         return items
 
-    def _mapping(self, pointer: str, depth: int) -> dict[str, Any]:
+    def _mapping(self, place: Place, depth: int) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            place = _place(event)
-            key = event.value if isinstance(event, yaml.ScalarEvent) else None
-            if key is None:
-                _refuse("A key must be text.", *place)
+            if not isinstance(event, yaml.ScalarEvent):
+                _refuse_at(event, "A key must be text.")
+            key = event.value
+            if len(key) > MAX_KEY:
+                _refuse_at(event, _too_long(key))
             if key in mapping:
-                _refuse(f"The key '{key}' stands here a second time.", *place)
-            below = pointer + pointer_to((key,))
-            self._keys[below] = Position(*place)
+                _refuse_at(event, f"The key '{_short(key)}' stands here a second time.")
+            below = (*place, key)
+            self._keys[below] = event.start_mark
             mapping[key] = self._value(next(self._events), below, depth + 1)
         return mapping
 
     def _alias(self, event: Any) -> Any:
         if event.anchor not in self._anchors:
-            _refuse(f"The alias '*{event.anchor}' has no anchor before it.", *_place(event))
+            _refuse_at(event, f"The alias '*{_short(event.anchor)}' has no anchor before it.")
         value, count = self._anchors[event.anchor]
-        self._counted(count, _place(event))
+        self._counted(count, event)
         return value
 
-    def _counted(self, count: int, place: tuple[int, int]) -> None:
+    def _counted(self, count: int, event: Any) -> None:
         self._count += count
         if self._count > MAX_VALUES:
-            _refuse(f"The document stands for more than {MAX_VALUES} values.", *place)
+            _refuse_at(event, f"The document stands for more than {MAX_VALUES} values.")
 
 
 def _scalar(event: Any) -> Any:
+    text = event.value
     plain = event.implicit[0] and event.style in (None, "")
-    if not plain:
-        return event.value
-    for pattern, convert in _CORE:
-        if pattern.fullmatch(event.value):
-            return convert(event.value)
-    return event.value
+    if plain and _MAY_BE_MORE.match(text):
+        for pattern, convert in _CORE:
+            if pattern.fullmatch(text):
+                return convert(text)
+    return text
 
 
-def _refuse_tag(event: Any) -> None:
-    if event.tag and event.tag not in ("!", "tag:yaml.org,2002:str"):
-        _refuse(f"The tag '{event.tag}' is not supported: write plain data.", *_place(event))
+def _check_tag(event: Any) -> None:
+    if event.tag not in ("!", "tag:yaml.org,2002:str"):
+        _refuse_at(event, f"The tag '{_short(event.tag)}' is not supported: write plain data.")
 
 
-def _place(event: Any) -> tuple[int, int]:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+def _place(path: Sequence[str | int]) -> Place:
+    return tuple(map(str, path))
+
+
+def _position(mark: Any) -> Position | None:
+    return None if mark is None else Position(mark.line + 1, mark.column + 1)
 
 
 def _check_size(text: str) -> None:
@@ -221,14 +254,29 @@ def _check_bounds(value: Any) -> None:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
+    if long := next((key for key in mapping if len(key) > MAX_KEY), None):
+        _refuse(_too_long(long))
     if len(mapping) != len(pairs):
-        twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
-        _refuse(f"The key '{twice}' stands twice in one object.")
+        keys = [key for key, _ in pairs]
+        twice = next(key for key, times in Counter(keys).items() if times > 1)
+        _refuse(f"The key '{_short(twice)}' stands twice in one object.")
     return mapping
 
 
 def _refuse_constant(name: str) -> NoReturn:
     _refuse(f"{name} is not valid JSON.")
+
+
+def _too_long(key: str) -> str:
+    return f"A key has at most {MAX_KEY} characters; '{_short(key)}…' has {len(key)}."
+
+
+def _short(text: str) -> str:
+    return text[:_SHOWN]
+
+
+def _refuse_at(event: Any, message: str) -> NoReturn:
+    _refuse(message, event.start_mark.line + 1, event.start_mark.column + 1)
 
 
 def _refuse(message: str, line: int | None = None, column: int | None = None) -> NoReturn:

@@ -47,6 +47,12 @@ def pointer_to(path: Iterable[str | int]) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
+def path_of(pointer: str) -> tuple[str, ...]:
+    """Read a JSON pointer: its keys, and its indexes as text."""
+    parts = pointer.split("/")[1:]
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in parts)
+
+
 class _WithMistakes(PipelineError):
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         """Take all mistakes, at least one."""

@@ -25,6 +25,9 @@ from providers.types import RESPONSES, Capability, Value
 
 PACKAGE = "package"
 _COLLECTED = "Collected"
+# Lists within lists whose items have a type. The checker itself knows no more than twelve, and each
+# type of `item` costs an environment of its own.
+_TYPED_LISTS = 3
 
 # Each scalar as a field that is always there, and as one that may be null.
 _SCALARS: dict[Any, tuple[FieldDescriptorProto.Type.ValueType, str]] = {
@@ -52,8 +55,13 @@ def response_type(
     return cel.Type.List(one) if many else one
 
 
-def schema_type(schema: Any) -> cel.Type:
-    """Return the type of a value that follows a JSON Schema; dynamic where that isn't simple."""
+def schema_type(schema: Any, lists: int = 0) -> cel.Type:
+    """Return the type of a value that follows a JSON Schema; dynamic where that isn't simple.
+
+    Args:
+        schema: Of the value.
+        lists: How many lists the value stands in.
+    """
     kind = schema.get("type") if isinstance(schema, dict) else None
     match kind:
         case "string":
@@ -62,8 +70,8 @@ def schema_type(schema: Any) -> cel.Type:
             return cel.Type.INT
         case "boolean":
             return cel.Type.BOOL
-        case "array":
-            return cel.Type.List(schema_type(schema.get("items")))
+        case "array" if lists < _TYPED_LISTS:
+            return cel.Type.List(schema_type(schema.get("items"), lists + 1))
         case "object":
             return cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
     return cel.Type.DYN

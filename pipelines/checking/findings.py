@@ -5,7 +5,7 @@ function where it takes work to write, and only what is shown is written and pla
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -56,46 +56,44 @@ class _Order:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._ordinals = (
-            {} if document.positions else {p: n for n, p in enumerate(_pointers(document.value))}
+            {} if document.is_placed else {p: n for n, p in enumerate(_paths(document.value))}
         )
 
     def __call__(self, finding: Finding) -> tuple[int, int, int]:
-        if self._document.positions:
-            placed = _placed(finding, self._document)
-            return placed.line or 0, placed.column or 0, finding.offset or 0
-        pointer = pointer_to(finding.path)
-        while pointer and pointer not in self._ordinals:
-            pointer = pointer.rpartition("/")[0]
-        return self._ordinals.get(pointer, 0), 0, finding.offset or 0
+        if self._document.is_placed:
+            place = _position(finding, self._document) or Position(0, 0)
+            return place.line, place.column, finding.offset or 0
+        path = finding.path
+        while path and path not in self._ordinals:
+            path = path[:-1]
+        return self._ordinals.get(path, 0), 0, finding.offset or 0
 
 
-def _pointers(value: Any, pointer: str = "") -> Iterator[str]:
-    yield pointer
+def _paths(value: Any, path: Path = ()) -> Iterator[Path]:
+    yield path
     if isinstance(value, dict):
         for key, child in value.items():
-            yield from _pointers(child, pointer + pointer_to((key,)))
+            yield from _paths(child, (*path, key))
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            yield from _pointers(child, f"{pointer}/{index}")
+            yield from _paths(child, (*path, index))
 
 
-def _placed(finding: Finding, document: Document) -> Mistake:
-    pointer = pointer_to(finding.path)
-    key = document.keys.get(pointer) if finding.at_key else None
-    if key:
-        return Mistake(pointer, "", key.line, key.column)
-    return document.locate(Mistake(pointer, ""))
+def _position(finding: Finding, document: Document) -> Position | None:
+    key = document.key_position(finding.path) if finding.at_key else None
+    return key or document.position(finding.path)
 
 
 def _written(finding: Finding, document: Document) -> Mistake:
     message = finding.message if isinstance(finding.message, str) else finding.message()
-    mistake = replace(_placed(finding, document), message=message)
-    if finding.offset is None or mistake.line is None or mistake.column is None:
-        return mistake
-    start = Position(mistake.line, mistake.column)
-    value = _value_at(document.value, finding.path)
-    place = place_character(document.text, start, value, finding.offset) or start
-    return replace(mistake, line=place.line, column=place.column)
+    pointer = pointer_to(finding.path)
+    place = _position(finding, document)
+    if place is None:
+        return Mistake(pointer, message)
+    if finding.offset is not None:
+        value = _value_at(document.value, finding.path)
+        place = place_character(document.text, place, value, finding.offset) or place
+    return Mistake(pointer, message, place.line, place.column)
 
 
 def _value_at(value: Any, path: Path) -> Any:

@@ -130,8 +130,9 @@ class _SchemaCheck:
         for key, value in schema.items():
             yield from self._keyword(key, value, (*path, key))
         for low, high in _PAIRS:
-            least: Any = schema.get(low)
-            most: Any = schema.get(high)
+            if low not in schema or high not in schema:
+                continue
+            least, most = schema[low], schema[high]
             if _is_number(least) and _is_number(most) and least > most:
                 yield Finding((*path, high), f"'{high}' {most} is less than '{low}' {least}.")
 

@@ -145,7 +145,7 @@ class _Meaning:
         if written is not None or scope.is_open:
             return None
         others = REQUESTS[capability].model_fields.keys() - step.mapping("params").keys()
-        known = others.intersection(scope.known())
+        known = filter(scope.has, others)
         kinds = {name: type_of(name, self._outline, self._inputs).name() for name in known}
         return passed_by_names(capability, kinds)
 

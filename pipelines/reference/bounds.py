@@ -16,6 +16,7 @@ _BOUNDS = {
     "characters of a document": document.MAX_BYTES,
     "values of a document, an alias counted as all that it stands for": document.MAX_VALUES,
     "levels of a document": document.MAX_DEPTH,
+    "characters of one key": document.MAX_KEY,
     "characters of one text": shape.MAX_TEXT,
     "characters of one expression": located_templates.MAX_LENGTH,
     "words and signs of one expression": cel_tokens.MAX_TOKENS,
