@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEPENDENCIES := pyproject.toml constraints.txt
 
-.PHONY: help install demo dev test lint format clean
+.PHONY: help install demo dev test bench lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -43,16 +43,19 @@ demo: install ## Analyse the sample call: no key, no question asked
 dev: install ## Temporal, a worker and the API in one terminal, until Ctrl-C
 	@$(BIN)/perdure dev
 
-# flite speaks the calls that the tests analyse; without it those tests say that they are skipped.
+# flite speaks the calls that tests and benchmarks analyse; without it they say what they leave out.
 /usr/bin/flite:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 		apt-get install --yes --quiet flite >/dev/null 2>&1 ||
 			{ apt-get update --quiet >/dev/null && apt-get install --yes --quiet flite >/dev/null; } ||
-			echo "flite can't be installed; tests that need it will be skipped." >&2
+			echo "flite can't be installed; what needs it will be skipped." >&2
 	fi
 
 test: $(VENV)/installed-test | /usr/bin/flite ## Run the whole test suite
 	@$(BIN)/pytest
+
+bench: $(VENV)/installed | /usr/bin/flite ## Measure what is claimed about speed and quality
+	@$(BIN)/python -m benchmarks
 
 lint: $(VENV)/installed-test ## Run all static checks
 	@$(BIN)/ruff check
@@ -65,4 +68,4 @@ format: $(VENV)/installed-test ## Format the code
 	$(BIN)/ruff format
 
 clean: ## Remove what make and perdure made
-	@rm -rf $(VENV) .perdure .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .perdure benchmarks/results.json .mypy_cache .ruff_cache .pytest_cache .hypothesis

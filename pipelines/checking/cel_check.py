@@ -37,6 +37,7 @@ class ExpressionChecker:
         self._types = dict.fromkeys(FOR_EACH_NAMES, cel.Type.DYN) | dict(types)
         self._environments: dict[str, cel.Env] = {}
         self._checked: dict[tuple[str, str], Checked] = {}
+        self._items: dict[str, cel.Type] = {}
 
     def check(self, source: str, tokens: list[Token], item: cel.Type | None) -> Checked:
         """Check one expression.
@@ -54,10 +55,13 @@ class ExpressionChecker:
 
     def item_type(self, source: str) -> cel.Type:
         """Return the type of the items of a list that an expression gives."""
-        try:
-            return self._environment(None).compile(f"({source}\n)[0]").return_type()
-        except RuntimeError:
-            return cel.Type.DYN
+        if source not in self._items:
+            try:
+                kind = self._environment(None).compile(f"({source}\n)[0]").return_type()
+            except RuntimeError:
+                kind = cel.Type.DYN
+            self._items[source] = kind
+        return self._items[source]
 
     def _compile(self, source: str, tokens: list[Token], item: cel.Type | None) -> Checked:
         kind, complaints = _complaints(self._environment(item), source)

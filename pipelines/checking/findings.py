@@ -55,28 +55,30 @@ class _Order:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._ordinals = (
-            {} if document.is_placed else {p: n for n, p in enumerate(_paths(document.value))}
-        )
+        self._keys: dict[int, dict[str, int]] = {}
 
-    def __call__(self, finding: Finding) -> tuple[int, int, int]:
+    def __call__(self, finding: Finding) -> tuple[tuple[int, ...], int]:
         if self._document.is_placed:
             place = _position(finding, self._document) or Position(0, 0)
-            return place.line, place.column, finding.offset or 0
-        path = finding.path
-        while path and path not in self._ordinals:
-            path = path[:-1]
-        return self._ordinals.get(path, 0), 0, finding.offset or 0
+            return (place.line, place.column), finding.offset or 0
+        return tuple(self._ordinals(finding.path)), finding.offset or 0
 
+    def _ordinals(self, path: Path) -> Iterator[int]:
+        """Yield the places within their owners of the values that lead to one, while they exist."""
+        value = self._document.value
+        for part in path:
+            if isinstance(value, dict) and part in value:
+                yield self._place_in(value)[str(part)]
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                yield part
+            else:
+                return
+            value = value[part]
 
-def _paths(value: Any, path: Path = ()) -> Iterator[Path]:
-    yield path
-    if isinstance(value, dict):
-        for key, child in value.items():
-            yield from _paths(child, (*path, key))
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from _paths(child, (*path, index))
+    def _place_in(self, mapping: dict[str, Any]) -> dict[str, int]:
+        if id(mapping) not in self._keys:
+            self._keys[id(mapping)] = {key: place for place, key in enumerate(mapping)}
+        return self._keys[id(mapping)]
 
 
 def _position(finding: Finding, document: Document) -> Position | None:

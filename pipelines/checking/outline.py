@@ -7,6 +7,8 @@ from typing import Any
 
 from providers.types import Capability
 
+_CAPABILITIES = {capability.value: capability for capability in Capability}
+
 
 @dataclass(frozen=True)
 class StepOutline:
@@ -33,8 +35,7 @@ class StepOutline:
     @property
     def capability(self) -> Capability | None:
         """What it asks for, where there is such a capability."""
-        text = self.text("capability")
-        return Capability(text) if text in list(Capability) else None
+        return _CAPABILITIES.get(self.text("capability") or "")
 
     @property
     def needs(self) -> list[tuple[int, str]] | None:
