@@ -8,33 +8,39 @@ Temporal's own settings (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) are read
 import difflib
 import os
 import re
+from decimal import Decimal
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Annotated, Any, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import from_json
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from providers.compatible_server import CompatibleServer
+from providers.compatible_server import BUILT_IN_NAMES, CompatibleServer
+from providers.simulated_script import SimulatedProvider
 
 ROOT = Path(__file__).parent
+
+MAX_BUDGET_USD = 1_000_000
+"""The highest limit: sums of picodollars stay exact up to nine times as much."""
 
 # Settings that this version would ignore although something depends on them.
 _REFUSED = {
     "AI_ARTIFACTS_URL": None,
-    "AI_BUDGET_POLICY": "hard_block",
     "AI_ENCRYPTION_KEYS": None,
 }
-# Settings that this version ignores, which it says.
-_WITHOUT_EFFECT = (
-    "AI_BUDGET_POLICY",
-    "AI_DEFAULT_MONTHLY_BUDGET_USD",
-)
 # Where pydantic's own words for a kind of mistake say little to an operator.
 _REASONS = {"extra_forbidden": "no such key", "model_type": "must be a JSON object"}
+# Of PostgreSQL's address, with the values of those that take only some (asyncpg 0.32, `connect`).
+_POSTGRES_PARAMETERS = {
+    "ssl": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "host": (),
+}
 _NOT_SENDABLE = "only ASCII characters without spaces can be sent as a key"
 
 
@@ -43,6 +49,18 @@ class LogFormat(StrEnum):
 
     CONSOLE = "console"
     JSON = "json"
+
+
+class BudgetPolicy(StrEnum):
+    """What happens when a tenant's money for the month is used up.
+
+    `warn` never blocks. `soft_block` starts a run while its estimate fits into what is left.
+    `hard_block` does so too, and lets no call begin that could pass the limit.
+    """
+
+    WARN = "warn"
+    SOFT_BLOCK = "soft_block"
+    HARD_BLOCK = "hard_block"
 
 
 class Auth(StrEnum):
@@ -101,13 +119,22 @@ class Settings(BaseSettings):
             )
         ],
     )
+    ai_simulated_providers: Annotated[tuple[SimulatedProvider, ...], NoDecode] = Field(
+        (),
+        description="Providers that are only simulated, by a script, a JSON list.",
+        examples=['[{"name": "sim", "script": [{"attempts": [1], "do": "rate_limited"}]}]'],
+    )
     ai_data_dir: Path = Field(
         Path(".perdure"), description="Folder for all local state.", examples=[".perdure"]
     )
     ai_database_url: str | None = Field(
         None,
-        description="SQLAlchemy URL of the ledger; default: SQLite in the data folder.",
-        examples=["sqlite+aiosqlite:///./perdure.db"],
+        description="URL of the ledger's database; default: SQLite in the data folder.",
+        examples=[
+            "postgresql+asyncpg://perdure:password@localhost/perdure",
+            "sqlite+aiosqlite:///./perdure.db",
+        ],
+        repr=False,  # it may hold a password
     )
     ai_task_queue: str = Field(
         "perdure", description="Temporal task queue.", examples=["perdure"], min_length=1
@@ -129,6 +156,18 @@ class Settings(BaseSettings):
     ai_max_artifact_bytes: int = Field(
         1 << 30, description="Largest upload or download, in bytes.", examples=["1073741824"], gt=0
     )
+    ai_default_monthly_budget_usd: Decimal = Field(
+        Decimal(100),
+        description="What a tenant without a budget of its own may spend in a month (UTC), in USD.",
+        examples=["100.00"],
+        ge=0,
+        le=MAX_BUDGET_USD,
+    )
+    ai_budget_policy: BudgetPolicy = Field(
+        BudgetPolicy.SOFT_BLOCK,
+        description="What happens when a tenant's budget is used up.",
+        examples=["soft_block"],
+    )
     ai_metrics_port: int = Field(
         9464,
         description="Port of the worker's /metrics on 127.0.0.1; 0 takes any free one.",
@@ -144,7 +183,7 @@ class Settings(BaseSettings):
             return tuple(host.strip() for host in value.split(",") if host.strip())
         return value
 
-    @field_validator("ai_compatible_providers", mode="before")
+    @field_validator("ai_compatible_providers", "ai_simulated_providers", mode="before")
     @classmethod
     def _parse(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -162,6 +201,20 @@ class Settings(BaseSettings):
     def _different_names(cls, value: tuple[CompatibleServer, ...]) -> tuple[CompatibleServer, ...]:
         names = [server.name for server in value]
         for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the name '{name}' is given twice")
+        return value
+
+    @field_validator("ai_simulated_providers")
+    @classmethod
+    def _names_of_their_own(
+        cls, value: tuple[SimulatedProvider, ...], info: ValidationInfo
+    ) -> tuple[SimulatedProvider, ...]:
+        servers = {server.name for server in info.data.get("ai_compatible_providers", ())}
+        names = [entry.name for entry in value]
+        for name in names:
+            if name in BUILT_IN_NAMES | servers:
+                raise ValueError(f"'{name}' is the name of a provider that is there already")
             if names.count(name) > 1:
                 raise ValueError(f"the name '{name}' is given twice")
         return value
@@ -197,8 +250,11 @@ class Settings(BaseSettings):
     @field_validator("ai_database_url")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith("sqlite+aiosqlite:///"):
-            raise ValueError("only sqlite+aiosqlite:/// is supported")
+        if value is None or value.startswith("sqlite+aiosqlite:///"):
+            return value
+        if not value.startswith("postgresql+asyncpg://"):
+            raise ValueError("must begin with postgresql+asyncpg:// or sqlite+aiosqlite:///")
+        _check_postgres_address(value)
         return value
 
     def prepare_data_dir(self) -> None:
@@ -257,6 +313,33 @@ def _is_sendable(key: SecretStr) -> bool:
     return re.fullmatch(r"[!-~]+", key.get_secret_value()) is not None
 
 
+def _check_postgres_address(address: str) -> None:
+    """Refuse what the driver would fail at only later, and less clearly.
+
+    Raises:
+        ValueError: says what is wrong with it, and shows nothing of it.
+    """
+    try:
+        parts = urlsplit(address)
+        parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
+        host = parts.hostname or parameters.get("host")
+        is_sound = host and parts.path.strip("/") and parts.port != 0 and not parts.fragment
+    except ValueError:
+        is_sound = False
+    if not is_sound or address.count("@") > 1:
+        raise ValueError(
+            "must name a host and a database; in the user's name and password, characters other "
+            "than letters and digits are written as %40 for @, %2F for / and so on"
+        )
+    if parameters.keys() - _POSTGRES_PARAMETERS.keys():
+        raise ValueError(f"takes the parameters {' and '.join(_POSTGRES_PARAMETERS)} only")
+    modes = _POSTGRES_PARAMETERS["ssl"]
+    if parameters.get("ssl", modes[0]) not in modes:
+        raise ValueError(f"the parameter 'ssl' takes {', '.join(modes)}")
+    if find_spec("asyncpg") is None:
+        raise ValueError("PostgreSQL needs one package more: pip install 'perdure[postgres]'")
+
+
 def _refuse_unknown(file: dict[str, str]) -> None:
     """Find misspelt `AI_…` variables; other programs' variables are none of our business."""
     known = [name.upper() for name in Settings.model_fields]
@@ -269,19 +352,15 @@ def _refuse_unknown(file: dict[str, str]) -> None:
             raise SettingsError(f"{name} is not a setting. Did you mean {near[0]}?")
 
 
-def settings_without_effect() -> list[str]:
-    """Name the settings that are given and that this version ignores."""
-    return [name for name in _WITHOUT_EFFECT if name in {**dotenv_values(".env"), **os.environ}]
-
-
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     name = str(first["loc"][0])
     field = Settings.model_fields[name]
     example = (field.examples or [""])[0]
     place = "".join(f"[{at}]" if isinstance(at, int) else f".{at}" for at in first["loc"][1:])
-    # An address may hold a password, and a list of servers a key that does not belong there.
-    kinds = ("SecretStr", "CompatibleServer")
+    # An address may hold a password, a list of servers a key that does not belong there; a script
+    # is long.
+    kinds = ("SecretStr", "CompatibleServer", "SimulatedProvider")
     secret = any(kind in str(field.annotation) for kind in kinds) or name.endswith("_url")
     got = "" if secret else f", got {str(first['input'])!r}"
     reason = _REASONS.get(first["type"], first["msg"].removeprefix("Value error, "))

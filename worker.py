@@ -23,8 +23,9 @@ from activities.run import RunActivities
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
 from connection import TemporalUnreachable, connect
+from ledger.books import Ledger
+from ledger.budgets import Budget
 from ledger.database import create_engine, migrate
-from ledger.entries import Ledger
 from observability.logs import configure_logging
 from observability.metrics import get_ai_metrics
 from observability.server import serve_metrics
@@ -103,7 +104,7 @@ async def running_worker(
     downloads = _downloads_folder(settings.ai_data_dir)
     try:
         await migrate(engine)
-        ledger, metrics = Ledger(engine), get_ai_metrics()
+        ledger, metrics = Ledger(engine, Budget.of(settings)), get_ai_metrics()
         fetcher = Fetcher(
             allowed_hosts=settings.ai_fetch_allowed_hosts,
             max_bytes=settings.ai_max_artifact_bytes,
@@ -113,7 +114,7 @@ async def running_worker(
             engine, settings.ai_data_dir / "artifacts", max_bytes=settings.ai_max_artifact_bytes
         )
         providers = ProviderActivities(registry, ledger, artifacts, fetcher, metrics)
-        runs = RunActivities(client, registry, ledger, metrics)
+        runs = RunActivities(client, registry, ledger, artifacts, metrics)
         async with create_worker(client, settings, providers, runs, functions):
             yield
     finally:

@@ -3,17 +3,17 @@
 import asyncio
 import json
 import traceback
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import structlog
 from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.accounting import AttemptAccount
+from activities.answers import Answers
 from activities.failures import KNOWN_ERRORS, is_worth_waiting, to_application_error
 from activities.heartbeats import Heartbeats
 from activities.types import (
@@ -25,7 +25,8 @@ from activities.types import (
 )
 from artifacts.fetch import Fetcher
 from artifacts.store import SCHEME, ArtifactStore
-from ledger.entries import Entry, Ledger
+from ledger.books import Ledger
+from ledger.errors import LedgerError
 from observability.metrics import Metrics
 from pipelines.requests import build_request
 from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
@@ -36,67 +37,16 @@ from providers.errors import (
     ProviderError,
     ProviderFault,
 )
-from providers.prices import cost_of
 from providers.registry import CapabilityRegistry
 from providers.types import (
     REQUESTS,
     AudioFile,
-    CostUnit,
     Offer,
     TranscriptionRequest,
-    Usage,
     Value,
 )
 
-# s: how long a cancelled activity stays for its entry.
-_RECORDING_SECONDS = 5.0
-_USAGE_UNKNOWN = "aborted before its usage was known"
-
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """One attempt at a call, and what it used.
-
-    Attributes:
-        number: From 1, over all workers.
-        earlier_cost: Of the attempts before it, USD; None when a part is unknown.
-        usage: None when it surely cost nothing. An empty one, as here from the beginning, says
-            that it may have been billed, and nobody knows for what.
-    """
-
-    call: CallProviderInput
-    offer: Offer
-    number: int
-    earlier_cost: Decimal | None
-    usage: Usage | None = field(default_factory=Usage)
-
-    def take_usage(self, usage: Usage | None) -> None:
-        """Take what the provider told."""
-        self.usage = usage
-
-    @property
-    def may_be_billed(self) -> bool:
-        """Whether it could have cost anything."""
-        return self.usage is not None and self.offer.cost_unit is not CostUnit.FREE
-
-    def entry(self) -> Entry:
-        """Account for the attempt."""
-        call, offer, usage = self.call, self.offer, self.usage or Usage()
-        return Entry(
-            tenant_id=call.tenant_id,
-            execution_id=call.execution_id,
-            pipeline=call.pipeline,
-            step=call.step.name,
-            provider=offer.provider,
-            model=offer.model,
-            call_id=call.call_id,
-            attempt=self.number,
-            usage=usage.model_dump(mode="json", exclude_none=True),
-            cost_usd=cost_of(offer, usage),
-            price_source=offer.price_source,
-        )
 
 
 class ProviderActivities:
@@ -114,6 +64,7 @@ class ProviderActivities:
         self._registry = registry
         self._ledger = ledger
         self._artifacts = artifacts
+        self._answers = Answers(artifacts)
         self._fetcher = fetcher
         self._metrics = metrics
         self._heartbeats = Heartbeats()
@@ -122,10 +73,10 @@ class ProviderActivities:
     async def call_provider(self, call: CallProviderInput) -> CallProviderResult:
         """Make one attempt at one call.
 
-        Side effect: the provider's work, and one ledger entry, unless the attempt surely cost
-        nothing. Idempotency key: `call_id` and the attempt. Heartbeat: the fraction that is done.
-        Cancellation: the provider's work is aborted within a second; what it may have cost is
-        recorded before the activity ends.
+        Side effect: the provider's work; in the ledger an intent before it and a receipt after it.
+        Idempotency key: `call_id`; a call that has a receipt is not made again. Heartbeat: the
+        fraction that is done. Cancellation: the provider's work is aborted within a second; what
+        it may have cost is recorded before the activity ends.
 
         Raises:
             ApplicationError: of the error's code, retryable as `providers.errors` says.
@@ -135,17 +86,22 @@ class ProviderActivities:
             execution_id=call.execution_id, step=call.step.name, provider=str(call.candidate)
         )
         status = "cancelled"
-        counted = attempt - 1
+        account = None
         try:
-            offer = self._offer(call)
-            counted = attempt  # where the offer is not there nobody is asked
-            result = await self._attempt(call, offer, attempt)
+            account = AttemptAccount(self._ledger, self._answers, call, self._offer(call), attempt)
+            result = await self._attempt(call, account)
             status = "success"
         except KNOWN_ERRORS as error:
             status = error.code
             log.warning("provider call failed", code=error.code, error=str(error), attempt=attempt)
-            waiting = is_worth_waiting(error, call)
-            raise to_application_error(error, counted, worth_waiting=waiting) from error
+            # Where the offer is not there, or the money is not, nobody was asked.
+            nobody = account is None or isinstance(error, LedgerError)
+            raise to_application_error(
+                error,
+                attempt - 1 if nobody else attempt,
+                worth_waiting=is_worth_waiting(error, call),
+                cost_usd=account.cost_so_far if account else None,
+            ) from error
         except Exception as error:  # noqa: BLE001 - told by its kind
             status = "internal"
             kind = type(error).__name__
@@ -165,13 +121,15 @@ class ProviderActivities:
         return self._registry.find(candidate.provider, call.step.capability, candidate.model)
 
     async def _attempt(
-        self, call: CallProviderInput, offer: Offer, number: int
+        self, call: CallProviderInput, account: AttemptAccount
     ) -> CallProviderResult:
-        request = _typed_request(call)
+        bought = await account.answered()
+        if bought is not None:
+            return bought
+        offer, request = account.offer, _typed_request(call)
+        adapter = self._registry.adapter(offer.provider)
         async with self._heartbeats.beating() as progress, self._audio(call, request) as audio:
             self._check_size(offer, audio)
-            earlier = Decimal(0) if number == 1 else await self._earlier_cost(call)
-            attempt = _Attempt(call, offer, number, earlier)
             provider_call = ProviderCall(
                 call_id=call.call_id,
                 capability=offer.capability,
@@ -179,10 +137,13 @@ class ProviderActivities:
                 request=request,
                 audio=audio,
                 timeout=call.step.timeout,
-                report_usage=attempt.take_usage,
+                report_usage=account.take_usage,
             )
-            answer = await self._ask(attempt, provider_call, progress.report)
-            return await self._account(attempt, answer)
+            bought = await account.begin(lambda: adapter.upper_bounds(provider_call))
+            if bought is not None:
+                return bought
+            answer = await self._ask(account, provider_call, progress.report)
+            return await self._account(call, account, answer)
 
     def _check_size(self, offer: Offer, audio: AudioFile | None) -> None:
         """Keep a recording that is too large from an adapter that could only refuse it."""
@@ -195,64 +156,51 @@ class ProviderActivities:
             )
 
     async def _ask(
-        self, attempt: _Attempt, call: ProviderCall, report_progress: ReportProgress
+        self, account: AttemptAccount, call: ProviderCall, report_progress: ReportProgress
     ) -> ProviderAnswer:
         """Ask the provider; what a failure may have cost is recorded before it goes on."""
-        adapter = self._registry.adapter(attempt.offer.provider)
+        adapter = self._registry.adapter(account.offer.provider)
         try:
             async with asyncio.timeout(call.timeout):
                 answer = await adapter.call(call, report_progress)
-        except BaseException as error:
-            if isinstance(error, ProviderError):
-                attempt.usage = error.usage
-            if attempt.may_be_billed:
-                await self._record_failed(attempt)
-            if isinstance(error, TimeoutError):
-                raise ProviderFault(f"No answer within {call.timeout:g} s.") from None
+        except ProviderError as error:
+            account.usage = error.usage
+            await account.fail(error.code)
             raise
-        attempt.usage = answer.usage
+        except TimeoutError:
+            await account.fail("timeout")
+            raise ProviderFault(f"No answer within {call.timeout:g} s.") from None
+        except asyncio.CancelledError:
+            await account.fail("cancelled", cancelled=True)
+            raise
+        except Exception:
+            await account.fail("internal")
+            raise
+        account.usage = answer.usage
         return answer
 
-    async def _account(self, attempt: _Attempt, answer: ProviderAnswer) -> CallProviderResult:
-        call, offer, entry = attempt.call, attempt.offer, attempt.entry()
-        await self._record(entry)
+    async def _account(
+        self, call: CallProviderInput, account: AttemptAccount, answer: ProviderAnswer
+    ) -> CallProviderResult:
         output = answer.response.model_dump(mode="json")
         size = len(json.dumps(output, ensure_ascii=False).encode())
         if size > MAX_PAYLOAD_BYTES:
+            await account.fail(OutputTooLarge.code)
             raise OutputTooLarge(
                 f"The output of step '{call.step.name}' has {size} bytes; "
                 f"the most is {MAX_PAYLOAD_BYTES}."
             )
-        return CallProviderResult(
-            provider=offer.provider,
-            model=offer.model,
-            usage=answer.usage,
-            cost_usd=_sum([attempt.earlier_cost, entry.cost_usd]),
-            attempt=attempt.number,
-            completed_at=whole_ms(datetime.now(UTC)),
-            output=output,
+        return await account.finish(
+            CallProviderResult(
+                provider=account.offer.provider,
+                model=account.offer.model,
+                usage=answer.usage,
+                cost_usd=None,
+                attempt=account.number,
+                completed_at=whole_ms(datetime.now(UTC)),
+                output=output,
+            )
         )
-
-    async def _record(self, entry: Entry) -> None:
-        """Write the entry of an answer; a cancellation meanwhile waits for it."""
-        writing = asyncio.ensure_future(self._ledger.record(entry))
-        try:
-            await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await _finish(writing, entry)
-            raise
-
-    async def _record_failed(self, attempt: _Attempt) -> None:
-        """Write the entry of a failed attempt; the failure goes on whether or not that works."""
-        entry = attempt.entry()
-        if entry.cost_usd is None and attempt.offer.price is not None:
-            entry = replace(entry, price_source=_USAGE_UNKNOWN)
-        await _finish(asyncio.ensure_future(self._ledger.record(entry)), entry)
-
-    async def _earlier_cost(self, call: CallProviderInput) -> Decimal | None:
-        """Add up what the attempts at the call have cost so far; None when a part is unknown."""
-        entries = await self._ledger.of_execution(call.execution_id)
-        return _sum([entry.cost_usd for entry in entries if entry.call_id == call.call_id])
 
     @asynccontextmanager
     async def _audio(
@@ -273,31 +221,6 @@ class ProviderActivities:
             return
         async with self._fetcher.fetch(url, call.step.timeout) as (path, media_type, size):
             yield AudioFile(path=path, media_type=media_type, size=size)
-
-
-async def _finish(writing: asyncio.Future[None], entry: Entry) -> None:
-    """Stay for an entry, a few seconds, cancelled or not.
-
-    Its failure is only logged, with all that it says: something else is on its way already.
-    """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _RECORDING_SECONDS
-    cancellation: asyncio.CancelledError | None = None
-    while not writing.done() and loop.time() < end:
-        try:
-            await asyncio.wait([writing], timeout=end - loop.time())
-        except asyncio.CancelledError as another:
-            cancellation = another
-    error = writing.exception() if writing.done() else TimeoutError()
-    if error is not None:
-        log.error("ledger entry not confirmed", entry=asdict(entry), exc_info=error)
-    if cancellation is not None:
-        raise cancellation
-
-
-def _sum(costs: Sequence[Decimal | None]) -> Decimal | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known, Decimal(0)) if len(known) == len(costs) else None
 
 
 def _typed_request(call: CallProviderInput) -> Value:

@@ -1,30 +1,34 @@
 """Turns the errors of the rooms below into Temporal's application errors."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from temporalio.exceptions import ApplicationError
 
 from activities.types import CallFailure, CallProviderInput
 from artifacts.errors import ArtifactError
+from ledger.errors import LedgerError
 from pipelines.errors import PipelineError
 from providers.errors import ProviderError
 
-KNOWN_ERRORS = (ProviderError, ArtifactError, PipelineError)
+KNOWN_ERRORS = (ProviderError, ArtifactError, LedgerError, PipelineError)
 LONGEST_WAIT = timedelta(seconds=30)
 """A provider that asks us to wait longer is left for the next candidate."""
 
 
 def to_application_error(
-    error: ProviderError | ArtifactError | PipelineError,
+    error: ProviderError | ArtifactError | LedgerError | PipelineError,
     attempt: int,
     *,
     worth_waiting: bool = True,
+    cost_usd: Decimal | None = None,
 ) -> ApplicationError:
     """Keep code, posture and message; the code is the error's type.
 
     Args:
         error: What went wrong.
         attempt: The attempt that it ended, from 1.
+        cost_usd: Over all attempts at the call; None when unknown.
         worth_waiting: Whether the delay that the provider asks for may be waited for.
     """
     provider_error = error if isinstance(error, ProviderError) else None
@@ -32,8 +36,9 @@ def to_application_error(
         code=error.code,
         message=str(error),
         retryable=False if isinstance(error, PipelineError) else error.retryable,
-        fallback=provider_error is not None and provider_error.fallback,
+        fallback=isinstance(error, ProviderError | LedgerError) and error.fallback,
         attempt=attempt,
+        cost_usd=cost_usd,
     )
     return ApplicationError(
         failure.message,

@@ -7,6 +7,9 @@ import structlog
 from temporalio import activity
 from temporalio.client import Client
 
+from activities.answers import Answers
+from activities.estimates import Estimates, reservation_of
+from activities.failures import to_application_error
 from activities.types import (
     ADMIT,
     REQUEST_CANCELLATION,
@@ -19,7 +22,9 @@ from activities.types import (
     StepPlan,
     whole_ms,
 )
-from ledger.entries import Ledger
+from artifacts.store import ArtifactStore
+from ledger.books import Ledger
+from ledger.errors import BudgetExceeded
 from observability.metrics import Metrics
 from pipelines.model import StepDefinition
 from providers.registry import CapabilityRegistry
@@ -31,9 +36,16 @@ class RunActivities:
     """What happens before the first step and after the last."""
 
     def __init__(
-        self, client: Client, registry: CapabilityRegistry, ledger: Ledger, metrics: Metrics
+        self,
+        client: Client,
+        registry: CapabilityRegistry,
+        ledger: Ledger,
+        artifacts: ArtifactStore,
+        metrics: Metrics,
     ) -> None:
         """Take the clients of everything that admission and settlement touch."""
+        self._estimates = Estimates(registry, artifacts)
+        self._answers = Answers(artifacts)
         self._client = client
         self._registry = registry
         self._ledger = ledger
@@ -41,25 +53,45 @@ class RunActivities:
 
     @activity.defn(name=ADMIT)
     async def admit(self, run: AdmitInput) -> Admission:
-        """Resolve who will be asked for each step. No side effect."""
+        """Resolve who will be asked for each step, and confirm what is reserved for the run.
+
+        Side effect: the reservation, where it is missing or too low. Idempotent by the execution.
+
+        Raises:
+            ApplicationError: `budget_exceeded`, not retryable: the run does not fit.
+        """
+        expected = await self._estimates.estimate(run.tenant_id, run.definition, run.input_data)
+        try:
+            needs_bounds = await self._ledger.runs.admit(reservation_of(run, expected))
+        except BudgetExceeded as error:
+            log.warning("run not admitted", execution_id=run.execution_id, error=str(error))
+            raise to_application_error(error, attempt=0) from error
         log.info("run admitted", execution_id=run.execution_id, pipeline=run.definition.id)
-        return Admission(plans={step.name: self._plan(step) for step in run.definition.steps})
+        return Admission(
+            plans={step.name: self._plan(step) for step in run.definition.steps},
+            needs_bounds=needs_bounds,
+        )
 
     @activity.defn(name=SETTLE)
     async def settle(self, run: SettleInput) -> Settlement:
         """Return the authoritative account of a run.
 
-        Side effect: metrics and a log line. A second settlement returns the same figures.
+        Side effect: what the run reserved is released, and its answers are wiped; metrics and a log
+        line. Idempotent: a second settlement counts nothing again.
         """
-        total = await self._ledger.total(run.execution_id)
+        stored = await self._ledger.runs.stored_answers(run.execution_id)
+        await self._answers.delete(run.tenant_id, stored)
+        settled = await self._ledger.runs.settle(run.execution_id)
+        total = settled.total
         now = datetime.now(UTC)
         seconds = (now - run.started_at).total_seconds()
-        self._metrics.record_pipeline_execution(
-            pipeline_name=run.pipeline_name,
-            status="success" if run.status == "completed" else run.status,
-            duration_seconds=seconds,
-            total_cost_usd=total.known,
-        )
+        if settled.is_first:
+            self._metrics.record_pipeline_execution(
+                pipeline_name=run.pipeline_name,
+                status="success" if run.status == "completed" else run.status,
+                duration_seconds=seconds,
+                total_cost_usd=total.known,
+            )
         log.info(
             "run ended",
             execution_id=run.execution_id,

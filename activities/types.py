@@ -58,6 +58,7 @@ class CallFailure(Value):
     Attributes:
         attempt: Which attempt this was, from 1; 0 where nobody has been asked.
         fallback: Whether the next candidate may be asked.
+        cost_usd: Over all attempts at this call; null when unknown.
     """
 
     code: str
@@ -65,6 +66,7 @@ class CallFailure(Value):
     retryable: bool
     fallback: bool
     attempt: int
+    cost_usd: Money | None = None
 
 
 class StepNote(Value):
@@ -82,11 +84,19 @@ class StepNote(Value):
 
 
 class AdmitInput(Value):
-    """Ask for a run to be admitted."""
+    """Ask for a run to be admitted.
+
+    Attributes:
+        input_data: What the run is estimated by.
+        max_cost_usd: The most that the run may spend, where it has a cap.
+    """
 
     tenant_id: str
     execution_id: str
     definition: PipelineDefinition
+    input_data: dict[str, Any]
+    tags: dict[str, str] = Field(default_factory=dict)
+    max_cost_usd: Money | None = None
 
 
 class StepPlan(Value):
@@ -97,9 +107,15 @@ class StepPlan(Value):
 
 
 class Admission(Value):
-    """The plan of every step, by its name."""
+    """What was decided when the run was admitted.
+
+    Attributes:
+        plans: The plan of every step, by its name.
+        needs_bounds: Whether a hard limit holds, so that each call needs an upper bound.
+    """
 
     plans: dict[str, StepPlan]
+    needs_bounds: bool = False
 
 
 class CallProviderInput(Value):
@@ -111,6 +127,7 @@ class CallProviderInput(Value):
         context: The values that the step's request is made from.
         position: The candidate's place in the chain, from 0.
         is_last: Whether no other candidate follows.
+        needs_bound: Whether a hard limit held when the run was admitted.
         deadline: When the run's time is up; nobody waits longer for a provider.
         scheduled_at: When the interpreter decided to make the call.
         notes: Decisions since the previous command.
@@ -126,6 +143,7 @@ class CallProviderInput(Value):
     context: dict[str, Any]
     position: int
     is_last: bool = False
+    needs_bound: bool = False
     deadline: datetime | None = None
     scheduled_at: datetime
     notes: tuple[StepNote, ...] = ()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from activities.estimates import Estimates
 from api import (
     artifacts,
     catalog,
@@ -22,9 +23,10 @@ from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
 from connection import connect
 from events.store import EventStore
+from ledger.books import Ledger
+from ledger.budgets import Budget
 from ledger.database import create_engine
 from ledger.definitions import RegisteredDefinitions
-from ledger.idempotency import IdempotencyKeys
 from pipelines.catalogue import install_catalogue, load_catalogue
 from pipelines.vocabulary import vocabulary_of
 from providers.builtin import build_adapters
@@ -47,23 +49,23 @@ def create_app(settings: Settings) -> FastAPI:
         engine = create_engine(settings.database_url)
         install_registry(registry)
         install_catalogue(catalogue)
+        artifact_store = ArtifactStore(
+            engine, settings.ai_data_dir / "artifacts", max_bytes=settings.ai_max_artifact_bytes
+        )
         app.state.services = services = Services(
             client=client,
             task_queue=settings.ai_task_queue,
             engine=engine,
             registry=registry,
             catalogue=TenantCatalogue(catalogue, RegisteredDefinitions(engine)),
-            artifacts=ArtifactStore(
-                engine,
-                settings.ai_data_dir / "artifacts",
-                max_bytes=settings.ai_max_artifact_bytes,
-            ),
+            artifacts=artifact_store,
             fetcher=Fetcher(
                 allowed_hosts=settings.ai_fetch_allowed_hosts,
                 max_bytes=settings.ai_max_artifact_bytes,
                 folder=settings.ai_data_dir / "downloads",
             ),
-            idempotency=IdempotencyKeys(engine),
+            ledger=Ledger(engine, Budget.of(settings)),
+            estimates=Estimates(registry, artifact_store),
             events=EventStore(client),
         )
         try:

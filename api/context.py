@@ -10,13 +10,14 @@ from fastapi.requests import HTTPConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionDescription
 
+from activities.estimates import Estimates
 from api.problems import Problem, not_found
 from api.tenant_catalogue import TenantCatalogue
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
 from connection import ensure_connected
 from events.store import EventStore
-from ledger.idempotency import IdempotencyKeys
+from ledger.books import Ledger
 from providers.registry import CapabilityRegistry
 from workflows.search_attributes import TENANT_ID
 from workflows.types import WORKFLOW_TYPE
@@ -38,7 +39,8 @@ class Services:
     catalogue: TenantCatalogue
     artifacts: ArtifactStore
     fetcher: Fetcher
-    idempotency: IdempotencyKeys
+    ledger: Ledger
+    estimates: Estimates
     events: EventStore
     _connected: asyncio.Event = field(default_factory=asyncio.Event)
 

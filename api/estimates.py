@@ -1,8 +1,6 @@
 """What a run would cost, without running it."""
 
-import asyncio
 import json
-from collections.abc import Mapping
 from typing import Any, Self
 
 from fastapi import APIRouter, Request
@@ -11,12 +9,12 @@ from pydantic import Field, model_validator
 from api.bodies import read_body
 from api.context import Services, ServicesOf, Tenant
 from api.problems import invalid
-from api.recordings import check_recordings, look_at_recordings
+from api.recordings import check_recordings
 from api.schemas import PREFIX, PROBLEMS, Body
 from pipelines.check import check_document
 from pipelines.document import read_json
 from pipelines.errors import InvalidDefinition, Mistake
-from pipelines.estimate import Estimate, estimate, is_charged
+from pipelines.estimate import Estimate
 from pipelines.inputs import check_input
 from pipelines.model import PipelineDefinition
 from pipelines.vocabulary import vocabulary_of
@@ -63,21 +61,10 @@ async def estimate_cost(request: Request, services: ServicesOf, tenant: Tenant) 
     definition = await _definition(services, tenant, body)
     check_input(definition, body.input_data)
     await check_recordings(services, tenant, definition, body.input_data)
-    found = await estimate_run(services, tenant, definition, body.input_data)
+    found = await services.estimates.estimate(tenant, definition, body.input_data)
     return EstimateAnswer(
         **dict(found), pipeline_name=definition.name, pipeline_version=definition.version
     )
-
-
-async def estimate_run(
-    services: Services, tenant: str, definition: PipelineDefinition, input_data: Mapping[str, Any]
-) -> Estimate:
-    """Estimate a run whose input has been checked; headers are read where somebody charges."""
-    recordings = {}
-    if is_charged(definition, services.registry):
-        recordings = await look_at_recordings(services, tenant, definition, input_data)
-    # In a thread: each item of a long list is looked at.
-    return await asyncio.to_thread(estimate, definition, input_data, services.registry, recordings)
 
 
 async def _definition(services: Services, tenant: str, body: EstimateRequest) -> PipelineDefinition:

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 `application/problem+json`, each with a stable `code`."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,7 @@ from api.schemas import FORMS, PROBLEM_TYPE, ProblemBody
 from artifacts.errors import ArtifactError, ArtifactNotFound, ArtifactTooLarge
 from connection import TemporalUnreachable
 from events.store import ExecutionNotFound, UnknownEventId
+from ledger.errors import BudgetExceeded
 from ledger.idempotency import IdempotencyKeyReused
 from pipelines.errors import (
     DefinitionExists,
@@ -84,14 +86,16 @@ class Problem(Exception):
         *,
         mistakes: Sequence[Mistake] = (),
         headers: dict[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take the HTTP status, the stable code and one plain sentence."""
+        """Take the HTTP status, the stable code, one plain sentence, and what else it tells."""
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
         self.mistakes = mistakes
         self.headers = headers
+        self.members = members or {}
 
     def response(self) -> Response:
         """Return the problem document."""
@@ -101,6 +105,7 @@ class Problem(Exception):
             "status": self.status,
             "code": self.code,
             "detail": self.detail,
+            **self.members,
         }
         if self.mistakes:
             body["errors"] = [_located(mistake) for mistake in self.mistakes]
@@ -125,6 +130,23 @@ def invalid(mistakes: Sequence[Mistake]) -> Problem:
     """Return the answer for input that does not fit."""
     detail = " ".join(mistake.message for mistake in mistakes)
     return Problem(422, "invalid", detail, mistakes=mistakes)
+
+
+def budget_exceeded(error: BudgetExceeded, estimated_cost_usd: Decimal | None) -> Problem:
+    """Return the answer for a run that the tenant's money does not allow."""
+    figures = {
+        "limit_usd": error.limit_usd,
+        "spent_usd": error.spent_usd,
+        "reserved_usd": error.reserved_usd,
+        "estimated_cost_usd": estimated_cost_usd,
+    }
+    return Problem(
+        402,
+        error.code,
+        str(error),
+        members={name: None if usd is None else f"{usd:f}" for name, usd in figures.items()}
+        | {"resets_at": f"{error.resets_at:%Y-%m-%dT%H:%M:%SZ}"},
+    )
 
 
 def from_validation(error: ValidationError, model: type[BaseModel]) -> Problem:

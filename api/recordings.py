@@ -1,24 +1,18 @@
-"""Recordings that an input names: whether they can be read, and how long they are."""
+"""Recordings that an input names: whether they can be read."""
 
-import asyncio
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
 from api.context import Services
 from api.problems import invalid
 from artifacts.errors import ArtifactError
 from artifacts.media import AUDIO_TYPES
-from artifacts.recordings import read_header
 from artifacts.store import SCHEME
 from pipelines.errors import Mistake
-from pipelines.estimate import recordings_of
-from pipelines.estimating.speech import Recording
 from pipelines.estimating.work import SPEECH
 from pipelines.model import PipelineDefinition
 
 _AUDIO_FIELD = "audio_url"
-_MOST = 100  # headers that are read for one estimate
 
 
 async def check_recordings(
@@ -36,25 +30,6 @@ async def check_recordings(
             mistakes.append(Mistake(f"/input_data/{name}", reason))
     if mistakes:
         raise invalid(mistakes)
-
-
-async def look_at_recordings(
-    services: Services, tenant: str, definition: PipelineDefinition, input_data: Mapping[str, Any]
-) -> dict[str, Recording | None]:
-    """Read the headers of the uploads that a run will read; nothing is fetched from elsewhere."""
-    uploads = dict.fromkeys(
-        url for url in recordings_of(definition, input_data) if url.startswith(SCHEME)
-    )
-    return {url: await _look_at(services, tenant, url) for url in islice(uploads, _MOST)}
-
-
-async def _look_at(services: Services, tenant: str, url: str) -> Recording | None:
-    try:
-        artifact = await services.artifacts.get(tenant, url.removeprefix(SCHEME))
-    except ArtifactError:
-        return None
-    header = await asyncio.to_thread(read_header, services.artifacts.path(artifact))
-    return None if header is None else Recording(header.seconds, header.channels)
 
 
 def _names(definition: PipelineDefinition) -> list[str]:

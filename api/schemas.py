@@ -17,6 +17,7 @@ from pydantic import (
 from activities.types import ErrorInfo, whole_ms
 from pipelines.model import SEMANTIC_VERSION
 from providers.types import Capability, CostUnit, Limits, Money, QualityTier
+from settings import MAX_BUDGET_USD
 from workflows.types import ExecutionStatus, RunStatus, StepStatus
 
 PREFIX = "/api/v1/ai/pipelines"
@@ -72,7 +73,7 @@ class ExecuteRequest(Body):
     pipeline_version: str | None = None
     input_data: dict[str, Any]
     tags: dict[TagKey, TagValue] = Field(default_factory=dict, max_length=MAX_TAGS)
-    max_cost_usd: Money | None = None
+    max_cost_usd: Annotated[Money, Field(gt=0, le=MAX_BUDGET_USD)] | None = None
     priority: int = Field(default=3, ge=1, le=5, strict=True)
 
     @model_validator(mode="before")

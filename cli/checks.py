@@ -18,7 +18,7 @@ from cli.figures import count
 from devserver import DevServerDescription, is_free
 from providers.registry import CapabilityRegistry
 from providers.types import Capability, Offer
-from settings import Settings, settings_without_effect
+from settings import Settings
 
 Status = Literal["ok", "note", "problem"]
 
@@ -61,13 +61,10 @@ def check_installation() -> Sequence[Check]:
     ]
 
 
-def check_settings() -> Sequence[Check]:
-    """Tell what of the settings does nothing; they could be read."""
-    idle = settings_without_effect()
+def check_settings() -> Check:
+    """Tell where the settings were read from; they could be."""
     source = "the environment and .env" if Path(".env").exists() else "the environment"
-    if not idle:
-        return [Check("settings", "ok", f"read from {source}")]
-    return [Check("settings", "note", f"{', '.join(idle)}: no effect yet", "Remove them.")]
+    return Check("settings", "ok", f"read from {source}")
 
 
 def check_data_folder(settings: Settings) -> Check:

@@ -4,10 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import click
-
 from cli.errors import UsageMistakeError
-from settings import Settings, SettingsError, settings_without_effect
+from settings import Settings, SettingsError
 
 
 def read_settings_or_exit(**overrides: Any) -> Settings:
@@ -33,8 +31,6 @@ def settings_or_exit(*, data_dir: Path | None = None) -> Settings:
         settings.prepare_data_dir()
     except SettingsError as error:
         raise UsageMistakeError(str(error)) from None
-    for name in settings_without_effect():
-        click.echo(f"warning: {name} has no effect yet", err=True)
     return settings
 
 

@@ -81,7 +81,7 @@ def _examine(api: Api, *, asked_for: bool) -> tuple[Sequence[Check], CapabilityR
         found, _, example = str(error).partition(" Example: ")
         checks.append(Check("settings", "problem", found, example))
     else:
-        checks += check_settings()
+        checks.append(check_settings())
         checks += [check_data_folder(settings), check_database(settings)]
         checks += check_providers(settings, registry)
     reached = [*asyncio.run(check_temporal(settings)), check_api(api, asked_for=asked_for)]

@@ -2,27 +2,31 @@
 
 SQLite's driver opens transactions lazily and as readers, which makes two writers fail instead of
 wait. Here every transaction is begun explicitly with `BEGIN IMMEDIATE`, so that writers queue up,
-and plain reads run outside of transactions.
+and plain reads run outside of transactions. What is particular to PostgreSQL stands in
+`ledger.postgres`.
 """
 
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import BigInteger, Connection, Dialect, Table, event
+from alembic.util import CommandError
+from sqlalchemy import URL, BigInteger, Connection, DateTime, Dialect, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
+from ledger.postgres import MIGRATING, Patience, create_postgres_engine, wait_for_migrations
 from settings import SettingsError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -33,8 +37,10 @@ _SQLITE_PRAGMAS = {
     "synchronous": "FULL",
     "foreign_keys": "ON",
 }
-
-
+_EXAMPLES = {
+    "sqlite": "sqlite+aiosqlite:///./perdure.db",
+    "postgresql": "postgresql+asyncpg://perdure:password@localhost/perdure",
+}
 _WAL_TIMEOUT = 10.0  # s
 _WAL_RETRY = 0.02  # s
 
@@ -60,12 +66,51 @@ class Usd(TypeDecorator[Decimal]):
         return Decimal(f"{Decimal(int(value)).scaleb(-self.scale).normalize():f}")
 
 
-def create_engine(url: str) -> AsyncEngine:
-    """Make the engine for a database URL; connects on first use."""
-    engine = create_async_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _configure_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_immediate)
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, in UTC both ways. SQLite keeps no time zone with it."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Turn a moment into UTC.
+
+        Raises:
+            ValueError: It says no time zone.
+        """
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Say that it is UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Migrated(NamedTuple):
+    """The revisions of a schema before and after; `before` is null for a new database."""
+
+    before: str | None
+    after: str
+
+
+def create_engine(url: str | URL, patience: Patience | None = None) -> AsyncEngine:
+    """Make the engine for a database URL; connects on first use.
+
+    Args:
+        url: Of SQLite or PostgreSQL.
+        patience: How long to wait for PostgreSQL.
+    """
+    address = make_url(url)
+    if address.get_backend_name() == "postgresql":
+        return create_postgres_engine(address, patience or Patience())
+    engine = create_async_engine(address, hide_parameters=True)
+    event.listen(engine.sync_engine, "connect", _configure_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_immediate)
     return engine
 
 
@@ -94,26 +139,52 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
-async def migrate(engine: AsyncEngine) -> None:
+async def migrate(engine: AsyncEngine) -> Migrated:
     """Bring the schema up to date. Idempotent; concurrent callers wait for each other.
 
     The folder of a SQLite file is made if it is not there.
 
     Raises:
-        SettingsError: The database can't be opened.
+        SettingsError: The database can't be opened or migrated.
     """
     try:
-        if engine.dialect.name == "sqlite" and engine.url.database:
+        if engine.dialect.name != "sqlite":
+            return await _migrate_patiently(engine.url)
+        if engine.url.database:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
             _probe(engine.url.database)
             await _write_ahead(engine)
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade)
-    except (OSError, DatabaseError, sqlite3.DatabaseError) as error:
+            return await connection.run_sync(_upgrade)
+    except CommandError as error:
         raise SettingsError(
-            f"AI_DATABASE_URL: the database can't be opened ({type(error).__name__}). "
-            "Example: AI_DATABASE_URL=sqlite+aiosqlite:///./perdure.db"
+            "AI_DATABASE_URL: the database was migrated by a newer version of Perdure "
+            f"({error}). Install that version, or one that came after it."
         ) from error
+    except (OSError, DBAPIError, sqlite3.DatabaseError) as error:
+        example = _EXAMPLES[engine.dialect.name]
+        raise SettingsError(
+            f"AI_DATABASE_URL: the database can't be opened ({_reason(error)}). "
+            f"Example: AI_DATABASE_URL={example}"
+        ) from error
+
+
+async def _migrate_patiently(url: URL) -> Migrated:
+    engine = create_engine(url, MIGRATING)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(wait_for_migrations)
+            return await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def _reason(error: BaseException) -> str:
+    """Say in one line what the server or the system said first."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _probe(database: str) -> None:
@@ -140,27 +211,38 @@ async def _write_ahead(engine: AsyncEngine) -> None:
             return
 
 
-async def prepare_database(url: str) -> None:
+async def prepare_database(url: str) -> Migrated:
     """Migrate the database at this URL.
 
     Raises:
-        SettingsError: The database can't be opened.
+        SettingsError: The database can't be opened or migrated.
     """
     engine = create_engine(url)
     try:
-        await migrate(engine)
+        return await migrate(engine)
     finally:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection) -> None:
+def newest_revision() -> str:
+    """Return the revision that this version's tables have."""
+    return str(_script().get_current_head())
+
+
+def _script() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    script = ScriptDirectory.from_config(config)
+    return ScriptDirectory.from_config(config)
+
+
+def _upgrade(connection: Connection) -> Migrated:
+    script = _script()
 
     def steps(revision: Any, context: MigrationContext) -> Any:  # noqa: ARG001
         return script._upgrade_revs("head", revision)  # noqa: SLF001 - as Alembic's own command does
 
     context = MigrationContext.configure(connection, opts={"fn": steps})
+    before = context.get_current_revision()
     with Operations.context(context):
         context.run_migrations()
+    return Migrated(before, str(script.get_current_head()))

@@ -8,7 +8,7 @@ from sqlalchemy import Column, DateTime, String, Table, Text, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.database import insert_into, reading
-from ledger.entries import metadata
+from ledger.tables import metadata
 
 definitions = Table(
     "definitions",

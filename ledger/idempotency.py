@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import JSON, Column, DateTime, Row, String, Table, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.database import insert_into, reading
-from ledger.entries import metadata
+from ledger.tables import metadata
 
 RETENTION = timedelta(days=30)
 
@@ -26,6 +26,14 @@ idempotency_keys = Table(
 
 class IdempotencyKeyReused(Exception):
     """The key was used before, with another body."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """A key, and the body that it came with."""
+
+    key: str
+    body_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ class IdempotencyKeys:
         """Take the engine of a migrated database."""
         self._engine = engine
 
-    async def find(self, tenant_id: str, key: str, body_sha256: str) -> Claim | None:
+    async def find(self, tenant_id: str, use: KeyUse) -> Claim | None:
         """Return what the key is bound to, or None.
 
         Raises:
@@ -57,53 +65,57 @@ class IdempotencyKeys:
         table = idempotency_keys
         query = select(table).where(
             table.c.tenant_id == tenant_id,
-            table.c.key == key,
+            table.c.key == use.key,
             table.c.created_at >= datetime.now(UTC) - RETENTION,
         )
         async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _claim(row, body_sha256)
+        return None if row is None else _claim(row, use)
 
-    async def claim(self, tenant_id: str, key: str, body_sha256: str, execution_id: str) -> Claim:
-        """Bind the key to the execution, or find what it is bound to.
-
-        Raises:
-            IdempotencyKeyReused: The key is bound to another body.
-        """
-        now = datetime.now(UTC)
-        table = idempotency_keys
-        mine = (table.c.tenant_id == tenant_id) & (table.c.key == key)
-        async with self._engine.begin() as connection:
-            await connection.execute(
-                delete(table).where(mine & (table.c.created_at < now - RETENTION))
-            )
-            await connection.execute(
-                insert_into(table, self._engine)
-                .values(
-                    tenant_id=tenant_id,
-                    key=key,
-                    body_sha256=body_sha256,
-                    execution_id=execution_id,
-                    created_at=now,
-                )
-                .on_conflict_do_nothing()
-            )
-            row = (await connection.execute(select(table).where(mine))).one()
-        return _claim(row, body_sha256)
-
-    async def confirm(self, tenant_id: str, key: str, answer: dict[str, Any]) -> bool:
+    async def confirm(self, tenant_id: str, use: KeyUse, answer: dict[str, Any]) -> bool:
         """Keep the answer; false when another holder of the key was first."""
         table = idempotency_keys
         statement = (
             update(table)
-            .where(table.c.tenant_id == tenant_id, table.c.key == key, table.c.answer.is_(None))
+            .where(table.c.tenant_id == tenant_id, table.c.key == use.key, table.c.answer.is_(None))
             .values(answer=answer)
         )
         async with self._engine.begin() as connection:
             return (await connection.execute(statement)).rowcount == 1
 
 
-def _claim(row: Row[Any], body_sha256: str) -> Claim:
-    if row.body_sha256 != body_sha256:
+async def claim_key(
+    connection: AsyncConnection,
+    engine: AsyncEngine,
+    tenant_id: str,
+    use: KeyUse,
+    execution_id: str,
+) -> Claim:
+    """Bind the key to the execution within a transaction, or find what it is bound to.
+
+    Raises:
+        IdempotencyKeyReused: The key is bound to another body.
+    """
+    now = datetime.now(UTC)
+    table = idempotency_keys
+    mine = (table.c.tenant_id == tenant_id) & (table.c.key == use.key)
+    await connection.execute(delete(table).where(mine & (table.c.created_at < now - RETENTION)))
+    await connection.execute(
+        insert_into(table, engine)
+        .values(
+            tenant_id=tenant_id,
+            key=use.key,
+            body_sha256=use.body_sha256,
+            execution_id=execution_id,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    row = (await connection.execute(select(table).where(mine))).one()
+    return _claim(row, use)
+
+
+def _claim(row: Row[Any], use: KeyUse) -> Claim:
+    if row.body_sha256 != use.body_sha256:
         raise IdempotencyKeyReused
     return Claim(execution_id=row.execution_id, answer=row.answer)

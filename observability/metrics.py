@@ -60,6 +60,12 @@ class Metrics:
             ["policy"],
             registry=registry,
         )
+        self._threshold = Counter(
+            "ai_budget_threshold_total",
+            "Months of a tenant in which four fifths of the limit were spent or reserved",
+            ["policy"],
+            registry=registry,
+        )
 
     def record_pipeline_execution(
         self, *, pipeline_name: str, status: str, duration_seconds: float, total_cost_usd: Decimal
@@ -76,6 +82,10 @@ class Metrics:
     def record_budget_exceeded(self, *, policy: str) -> None:
         """Count an execution that was refused or stopped for lack of budget."""
         self._budget.labels(policy).inc()
+
+    def record_budget_threshold(self, *, policy: str) -> None:
+        """Count a tenant's month that has come near its limit; once for each."""
+        self._threshold.labels(policy).inc()
 
 
 @cache

@@ -84,6 +84,19 @@ class Estimate(Value):
     reason: str | None
     steps: tuple[StepEstimate, ...]
 
+    @property
+    def reservation_usd(self) -> Decimal:
+        """What to reserve: each step's worst case where it has one, else its expected cost.
+
+        A step of which neither is known reserves nothing.
+        """
+        return sum((_reserve(step) or Decimal(0) for step in self.steps), Decimal(0))
+
+    @property
+    def is_reservation_known(self) -> bool:
+        """Whether that is all, as far as can be told."""
+        return all(_reserve(step) is not None for step in self.steps)
+
 
 def estimate(
     definition: PipelineDefinition,
@@ -130,6 +143,10 @@ def recordings_of(definition: PipelineDefinition, input_data: Mapping[str, Any])
                 url = foresee_request(step, item).get("audio_url")
                 if isinstance(url, str):
                     yield url
+
+
+def _reserve(step: StepEstimate) -> Decimal | None:
+    return step.estimated_cost_usd if step.worst_case_usd is None else step.worst_case_usd
 
 
 def _in_order(definition: PipelineDefinition) -> Sequence[StepDefinition]:

@@ -12,22 +12,23 @@ def check_supported(definition: PipelineDefinition) -> None:
     Raises:
         InvalidDefinition: with every setting that is not supported yet.
     """
-    mistakes = [
-        Mistake(pointer, f"'{pointer.rpartition('/')[2]}' is not supported yet. Leave it out.")
-        for pointer in _unsupported(definition)
-    ]
-    if mistakes:
+    if mistakes := [*_unsupported(definition)]:
         raise InvalidDefinition(mistakes)
 
 
-def _unsupported(definition: PipelineDefinition) -> Iterator[str]:
-    if definition.max_cost_usd is not None:
-        yield "/max_cost_usd"
+def _unsupported(definition: PipelineDefinition) -> Iterator[Mistake]:
     if definition.on_budget_exceeded != "fail":
-        yield "/on_budget_exceeded"
+        yield _mistake("/on_budget_exceeded", f"pipeline '{definition.id}'")
     for place, step in enumerate(definition.steps):
         for name in _unsupported_of(definition, place, step):
-            yield f"/steps/{place}/{name}"
+            owner = f"step '{step.name}' of pipeline '{definition.id}'"
+            yield _mistake(f"/steps/{place}/{name}", owner)
+
+
+def _mistake(pointer: str, owner: str) -> Mistake:
+    """Say whose setting it is: who runs a pipeline may not have written it."""
+    setting = pointer.rpartition("/")[2]
+    return Mistake(pointer, f"'{setting}' of {owner} is not supported yet: leave it out.")
 
 
 def _unsupported_of(

@@ -1,5 +1,6 @@
 """What a call cost: units that were used times the price of the unit, exactly."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from providers.types import CostUnit, Offer, TokenPrices, Usage
@@ -15,6 +16,33 @@ def cost_of(offer: Offer, usage: Usage) -> Decimal | None:
     if cost is None:
         return None
     return Decimal(f"{cost.quantize(_SMALLEST).normalize():f}")
+
+
+def unit_prices_of(offer: Offer, usage: Usage) -> dict[str, str]:
+    """Return what `cost_of` multiplies by: USD by the unit, tokens by the million."""
+    match offer.cost_unit:
+        case CostUnit.FREE:
+            return {}
+        case CostUnit.TOKEN:
+            prices = _prices_for(offer, usage.input_tokens or 0)
+            lists = {} if prices is None else prices.model_dump(exclude={"above_input_tokens"})
+            found = {f"{kind}_mtok": price for kind, price in lists.items()}
+        case CostUnit.MINUTE:
+            found = {"minute": offer.price, "diarized_minute": offer.diarization_price}
+        case CostUnit.CHARACTER:
+            found = {"character": offer.price}
+    return {name: f"{price:f}" for name, price in found.items() if price is not None}
+
+
+def upper_cost_of(offer: Offer, bounds: Sequence[Usage]) -> Decimal | None:
+    """Return the most that a call can cost, by the bounds of its usage; None when unknown.
+
+    A kind of token without a price is one that is not sold.
+    """
+    if offer.cost_unit is CostUnit.FREE:
+        return Decimal(0)
+    costs = [cost_of(offer, usage) for usage in bounds]
+    return max((cost for cost in costs if cost is not None), default=None)
 
 
 def _unrounded(offer: Offer, usage: Usage) -> Decimal | None:

@@ -1,7 +1,7 @@
 """Starts runs the way the API does, and waits for conditions with a deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,7 +9,8 @@ from temporalio.client import Client, WorkflowHandle
 from ulid import ULID
 
 from activities.predicates import Functions
-from ledger.entries import Ledger
+from ledger.books import Ledger
+from ledger.reports import InvoiceLine
 from pipelines.builder import Pipeline
 from pipelines.model import PipelineDefinition
 from providers.adapters.base import ProviderAdapter
@@ -30,6 +31,12 @@ class RunningWorker:
     registry: CapabilityRegistry
     ledger: Ledger
     stop: Callable[[], Awaitable[None]]
+
+    async def lines_of(self, execution_id: str) -> Sequence[InvoiceLine]:
+        """Return every attempt of a run, in order."""
+        invoice = await self.ledger.reports.invoice(execution_id)
+        assert invoice is not None, "the run was never admitted"
+        return invoice.lines
 
 
 class StartWorker(Protocol):

@@ -12,6 +12,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
+    FailureError,
     RetryState,
     TimeoutType,
 )
@@ -19,7 +20,13 @@ from temporalio.exceptions import (
     TimeoutError as TemporalTimeoutError,
 )
 
-from activities.types import CALL_PROVIDER, CallFailure, CallProviderInput, CallProviderResult
+from activities.types import (
+    CALL_PROVIDER,
+    CallFailure,
+    CallProviderInput,
+    CallProviderResult,
+    ErrorInfo,
+)
 from pipelines.model import StepDefinition
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
@@ -63,6 +70,14 @@ def failure_of(error: ActivityError, call: CallProviderInput) -> CallFailure:
     return CallFailure(
         code=code, message=message, retryable=known, fallback=known, attempt=attempts
     )
+
+
+def error_of(failure: FailureError, step: str | None = None) -> ErrorInfo:
+    """Say why a local activity failed for good; its own error comes unwrapped."""
+    problem = failure.cause if isinstance(failure, ActivityError) else failure
+    code = problem.type if isinstance(problem, ApplicationError) else None
+    message = problem.message if isinstance(problem, FailureError) else str(problem)
+    return ErrorInfo(code=code or "internal", message=message, step=step)
 
 
 def is_worker_loss(cause: BaseException | None) -> bool:

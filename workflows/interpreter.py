@@ -25,15 +25,17 @@ from pipelines.errors import ExpressionError
 from pipelines.expressions import evaluate
 from pipelines.model import StepDefinition
 from pipelines.requests import names_used
-from workflows.calls import failure_of, start_call
+from workflows.calls import error_of, failure_of, start_call
 from workflows.details import describe_steps
-from workflows.predicates import error_of, start_predicate
+from workflows.predicates import start_predicate
 from workflows.state import ExecutionState
 from workflows.stopping import Stopping
 from workflows.types import PipelineInput, RunResult
 
 # How often one call is scheduled again when nothing but lost workers is to blame.
 _MAX_LOST = 20
+# It stops the run, also where the step is one that the run could do without.
+BUDGET_EXCEEDED = "budget_exceeded"
 
 
 class StepFailed(Exception):
@@ -160,7 +162,7 @@ class Interpreter:
             if not _may_go_on(step, answer):
                 break
         error = _step_error(step, failures)
-        if not step.optional:
+        if not step.optional or error.code == BUDGET_EXCEEDED:
             self._fail(step, error)
         self._note(step, "failed", error.message, error)
         return None
@@ -214,6 +216,7 @@ class Interpreter:
             context={name: self._context[name] for name in names_used(step, self._context)},
             position=position,
             is_last=is_last,
+            needs_bound=self._admission.needs_bounds,
             deadline=self._stopping.deadline,
             scheduled_at=now(),
             notes=self.take_notes(),

@@ -19,12 +19,12 @@ with workflow.unsafe.imports_passed_through():
         REQUEST_CANCELLATION,
         SETTLE,
         Admission,
-        AdmitInput,
         ErrorInfo,
         SettleInput,
         Settlement,
         whole_ms,
     )
+    from workflows.calls import error_of
     from workflows.interpreter import Interpreter, StepFailed, now
     from workflows.state import ExecutionState
     from workflows.stopping import Stopped, Stopping
@@ -122,19 +122,14 @@ class PipelineWorkflow:
         except StepFailed as failed:
             return Unfinished(failed.error)
         except FailureError as problem:
-            message = str(problem.__cause__ or problem)
-            return Unfinished(ErrorInfo(code="internal", message=message))
+            return Unfinished(error_of(problem))
 
     async def _admit(self, run: PipelineInput) -> Admission:
         self._stopping.check()
         return await self._stopping.watch(
             workflow.start_local_activity(
                 ADMIT,
-                AdmitInput(
-                    tenant_id=run.tenant_id,
-                    execution_id=workflow.info().workflow_id,
-                    definition=run.definition,
-                ),
+                run.admission(workflow.info().workflow_id),
                 result_type=Admission,
                 start_to_close_timeout=_LOCAL_TIMEOUT,
                 retry_policy=_LOCAL_RETRY,

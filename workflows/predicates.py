@@ -4,11 +4,9 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from activities.types import (
     EVALUATE_PREDICATE,
-    ErrorInfo,
     EvaluatePredicateInput,
     PredicateAnswer,
 )
@@ -29,11 +27,3 @@ def start_predicate(
         retry_policy=_RETRY,
         summary=f"{question.step} · when",
     )
-
-
-def error_of(failure: FailureError, step: str) -> ErrorInfo:
-    """Say why a function could not be asked. A local activity's own error comes unwrapped."""
-    problem = failure.cause if isinstance(failure, ActivityError) else failure
-    code = problem.type if isinstance(problem, ApplicationError) else None
-    message = problem.message if isinstance(problem, FailureError) else str(problem)
-    return ErrorInfo(code=code or "internal", message=message, step=step)

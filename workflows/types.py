@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from activities.types import ErrorInfo
+from activities.types import AdmitInput, ErrorInfo
 from pipelines.model import PipelineDefinition
 from providers.types import Capability, Money, Value
 
@@ -44,12 +44,34 @@ class StepState(StrEnum):
 
 
 class PipelineInput(Value):
-    """What starts a run: the whole definition and its input."""
+    """What starts a run: the whole definition and its input.
+
+    Attributes:
+        max_cost_usd: A cap for this run; the definition's holds as well.
+    """
 
     tenant_id: str
     definition: PipelineDefinition
     input_data: dict[str, Any]
     tags: dict[str, str] = Field(default_factory=dict)
+    max_cost_usd: Money | None = None
+
+    @property
+    def cap_usd(self) -> Money | None:
+        """The most that the run may spend; None where nothing bounds it."""
+        caps = (self.max_cost_usd, self.definition.max_cost_usd)
+        return min((cap for cap in caps if cap is not None), default=None)
+
+    def admission(self, execution_id: str) -> AdmitInput:
+        """Return what its admission is asked with."""
+        return AdmitInput(
+            tenant_id=self.tenant_id,
+            execution_id=execution_id,
+            definition=self.definition,
+            input_data=self.input_data,
+            tags=self.tags,
+            max_cost_usd=self.cap_usd,
+        )
 
 
 class StepStatus(BaseModel):

@@ -75,5 +75,16 @@ class ProviderAdapter(ABC):
             asyncio.CancelledError: within a second of the cancellation.
         """
 
+    async def upper_bounds(self, call: ProviderCall) -> Sequence[Usage]:  # noqa: ARG002
+        """Bound what one attempt at a call can use, in each way in which it may go.
+
+        Asked before the attempt where a hard limit holds; the dearest counts. It must hold whatever
+        the provider answers.
+
+        Returns:
+            Nothing where there is no bound, as here: under a hard limit the call is not made.
+        """
+        return ()
+
     async def close(self) -> None:  # noqa: B027 - most adapters hold nothing
         """Release what the adapter holds: connections, processes."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import httpx2
@@ -135,7 +136,7 @@ async def test_every_mistake_of_the_input_is_listed(door: httpx2.AsyncClient) ->
         ({"tags": {"team": "x" * 129}}, "/tags/team"),
         ({"tags": {str(number): "x" for number in range(21)}}, "/tags"),
         ({"tags": {str(number): "é" * 100 for number in range(20)}}, "/tags"),
-        ({"max_cost_usd": "0.50"}, "/max_cost_usd"),
+        ({"max_cost_usd": "0"}, "/max_cost_usd"),
         ({"max_cost_usd": SECRET}, "/max_cost_usd"),
     ],
 )
@@ -281,7 +282,7 @@ async def test_nothing_is_started_for_what_is_refused(
     api: httpx2.AsyncClient, client: Client, settings: Settings, execute: Execute
 ) -> None:
     await api.post("/execute", json=TEXT | {"input_data": {}})
-    await api.post("/execute", json=TEXT | {"max_cost_usd": "1"})
+    await api.post("/execute", json=TEXT | {"max_cost_usd": "0"})
     await api.post("/execute", json=call_on("http://10.0.0.5/call.wav"))
     await execute()
 
@@ -339,8 +340,10 @@ async def test_a_body_of_one_mebibyte_is_read_and_one_byte_more_is_not(
 
 
 async def test_the_largest_text_that_fits_is_run(
-    api: httpx2.AsyncClient, working: ScriptedAdapter, execute: Execute
+    api: httpx2.AsyncClient, start_worker: StartWorker, execute: Execute
 ) -> None:
+    working = ScriptedAdapter(price=Decimal("0.000001"))
+    await start_worker(working)
     text = "x" * ((1 << 20) - 100)
     execution_id = await execute(input_data={"text": text})
     result = await api.get(f"/{execution_id}/result", params={"wait": 20})

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from artifacts.store import metadata as artifact_tables
 from ledger.database import create_engine, migrate
 from ledger.definitions import definitions
-from ledger.entries import metadata as ledger_tables
 from ledger.idempotency import idempotency_keys
+from ledger.tables import metadata as ledger_tables
 
 
 def tables() -> MetaData:
@@ -45,8 +45,8 @@ async def test_a_migrated_database_may_be_migrated_again(engine: AsyncEngine) ->
     await migrate(engine)
 
 
-async def test_processes_that_migrate_at_once_wait_for_each_other(database_url: str) -> None:
-    engines = [create_engine(database_url) for _ in range(8)]
+async def test_processes_that_migrate_at_once_wait_for_each_other(new_database_url: str) -> None:
+    engines = [create_engine(new_database_url) for _ in range(8)]
     await asyncio.gather(*(migrate(engine) for engine in engines))
     for engine in engines:
         await engine.dispose()

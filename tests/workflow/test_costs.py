@@ -15,7 +15,9 @@ from activities.call import ProviderActivities
 from activities.types import CallFailure, CallProviderInput, Candidate
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
-from ledger.entries import Ledger
+from ledger.books import Ledger
+from ledger.budgets import Budget
+from ledger.runs import RunRequest
 from observability.metrics import get_ai_metrics
 from pipelines.model import PipelineDefinition
 from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
@@ -36,16 +38,15 @@ from tests.scripted import Act, Hang, ScriptedAdapter, answer, fail
 from workflows.types import ExecutionStatus
 
 USED = Usage(characters=7)
-UNKNOWN = "aborted before its usage was known"
 
 
-async def entries_of(
+async def attempts_of(
     worker: RunningWorker, handle: WorkflowHandle[Any, Any]
-) -> list[tuple[str, int, Decimal | None, str]]:
-    """Return step, attempt, cost and price source of a run's entries."""
+) -> list[tuple[str, int, str, Decimal | None]]:
+    """Return step, number, state and cost of a run's attempts."""
     return [
-        (entry.step, entry.attempt, entry.cost_usd, entry.price_source)
-        for entry in await worker.ledger.of_execution(handle.id)
+        (line.step, line.attempt, line.state, line.cost_usd)
+        for line in await worker.lines_of(handle.id)
     ]
 
 
@@ -65,9 +66,7 @@ async def test_a_refusal_that_was_paid_for_has_its_entry(start_worker: StartWork
     worker = await start_worker(ScriptedAdapter(fail(Refused("no", usage=USED))))
     handle = await start(worker, redact_then_summarize())
     status = await status_of_failed(handle)
-    assert await entries_of(worker, handle) == [
-        ("redact", 1, Decimal("0.007"), "the test's script")
-    ]
+    assert await attempts_of(worker, handle) == [("redact", 1, "confirmed", Decimal("0.007"))]
     assert status.total_cost_usd == Decimal("0.007")
 
 
@@ -105,13 +104,17 @@ async def test_a_candidate_that_failed_after_it_was_paid_is_part_of_the_total(
     ],
     ids=lambda error: error.code,
 )
-async def test_an_error_that_cost_nothing_has_no_entry(
+async def test_an_error_that_cost_nothing_is_a_line_without_cost(
     start_worker: StartWorker, error: ProviderError
 ) -> None:
     worker = await start_worker(ScriptedAdapter(fail(error)))
     handle = await start(worker, redact_then_summarize())
     status = await status_of_failed(handle)
-    assert await entries_of(worker, handle) == []
+    lines = await worker.lines_of(handle.id)
+    assert {(line.state, line.outcome, line.cost_usd) for line in lines} == {
+        ("confirmed", error.code, Decimal(0))
+    }
+    assert [line.usage for line in lines] == [None] * len(lines)
     assert status.total_cost_usd == 0
 
 
@@ -121,9 +124,9 @@ async def test_an_attempt_that_took_too_long_makes_the_total_unknown(
     worker = await start_worker(ScriptedAdapter(hang, answer(characters=7)))
     handle = await start(worker, with_short_first_step(0.3))
     await handle.result()
-    assert (await entries_of(worker, handle))[:2] == [
-        ("redact", 1, None, UNKNOWN),
-        ("redact", 2, Decimal("0.007"), "the test's script"),
+    assert (await attempts_of(worker, handle))[:2] == [
+        ("redact", 1, "unconfirmed", None),
+        ("redact", 2, "confirmed", Decimal("0.007")),
     ]
     status = await progress(handle)
     assert (status.total_cost_usd, status.known_cost_usd) == (None, Decimal("0.014"))
@@ -139,9 +142,9 @@ async def test_a_cancelled_call_makes_the_total_unknown(
     await handle.cancel()
     status = await status_of_failed(handle)
     assert (await handle.describe()).status == WorkflowExecutionStatus.CANCELED
-    assert await entries_of(worker, handle) == [
-        ("redact", 1, Decimal("0.007"), "the test's script"),
-        ("summarize", 1, None, UNKNOWN),
+    assert await attempts_of(worker, handle) == [
+        ("redact", 1, "confirmed", Decimal("0.007")),
+        ("summarize", 1, "unconfirmed", None),
     ]
     assert (status.total_cost_usd, status.known_cost_usd) == (None, Decimal("0.007"))
 
@@ -184,7 +187,7 @@ async def test_a_cancelled_call_of_a_free_provider_cost_nothing(
     await hang.entered.wait()
     await handle.cancel()
     assert (await status_of_failed(handle)).total_cost_usd == 0
-    assert await entries_of(worker, handle) == []
+    assert await attempts_of(worker, handle) == [("redact", 1, "cancelled", Decimal(0))]
 
 
 async def test_a_run_that_took_too_long_has_an_unknown_total(
@@ -215,7 +218,7 @@ def provider_activities(
 ) -> ProviderActivities:
     return ProviderActivities(
         CapabilityRegistry([adapter]),
-        Ledger(engine),
+        Ledger(engine, Budget.of(settings)),
         ArtifactStore(engine, settings.ai_data_dir / "artifacts", max_bytes=1),
         Fetcher(allowed_hosts=(), max_bytes=1, folder=settings.ai_data_dir),
         get_ai_metrics(),
@@ -226,25 +229,34 @@ def provider_activities(
 async def test_a_cancellation_waits_until_the_entry_is_written(
     settings: Settings, engine: AsyncEngine, act: Act
 ) -> None:
-    called = asyncio.Event()
+    called, go_on, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def tell_and_act(call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
         called.set()
+        await go_on.wait()
+        answered.set()
         return await act(call, report_progress)
 
     activities = provider_activities(settings, engine, ScriptedAdapter(tell_and_act))
+    ledger = Ledger(engine, Budget.of(settings))
+    await ledger.runs.reserve(RunRequest("tenant-1", "exec-1", "two_steps@1.0.0", Decimal(0)))
     environment = ActivityEnvironment()
+    running = asyncio.create_task(environment.run(activities.call_provider, CALL))
+    await called.wait()
     async with engine.begin():  # nobody else can write
-        running = asyncio.create_task(environment.run(activities.call_provider, CALL))
-        await called.wait()
+        go_on.set()
+        await answered.wait()
         for _ in range(2):
             running.cancel()
             done, _ = await asyncio.wait([running], timeout=0.1)
             assert not done
     with pytest.raises(asyncio.CancelledError):
         await running
-    entries = await Ledger(engine).of_execution("exec-1")
-    assert [entry.cost_usd for entry in entries] == [Decimal("0.007")]
+    invoice = await ledger.reports.invoice("exec-1")
+    assert invoice is not None
+    assert [(line.state, line.cost_usd) for line in invoice.lines] == [
+        ("confirmed", Decimal("0.007"))
+    ]
 
 
 async def test_a_worker_without_the_provider_counts_no_attempt(

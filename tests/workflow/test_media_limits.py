@@ -82,7 +82,7 @@ async def test_recording_that_is_too_large_for_all_names_each_ones_limit(
         ("larger", "input_too_large", "The recording has 100 bytes; larger takes 20."),
     ]
     assert [small.calls, larger.calls] == [[], []]
-    assert await worker.ledger.of_execution(handle.id) == []
+    assert list(await worker.lines_of(handle.id)) == []
 
 
 async def test_provider_that_converts_decides_itself(

@@ -80,17 +80,6 @@ def test_a_wrong_setting_is_a_line_and_the_rest_is_still_looked_at(
     assert "local" not in checks
 
 
-def test_a_setting_that_does_nothing_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AI_BUDGET_POLICY", "warn")
-    _, checks = examine()
-    assert checks["settings"] == {
-        "name": "settings",
-        "status": "note",
-        "found": "AI_BUDGET_POLICY: no effect yet",
-        "mend": "Remove them.",
-    }
-
-
 def test_a_folder_that_can_not_be_made_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,31 @@
+"""The ledger as the rooms above see it."""
+
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ledger.budgets import Budget, Budgets
+from ledger.calls import Calls
+from ledger.idempotency import IdempotencyKeys
+from ledger.reports import Reports
+from ledger.runs import LEASE, Runs
+
+
+class Ledger:
+    """Everything that has to do with money, over one database.
+
+    Attributes:
+        budgets: How much a tenant may spend.
+        runs: What a run reserves, and how it is settled.
+        calls: What every attempt at a call may cost, and did.
+        reports: What was spent.
+        keys: Which execution an idempotency key stands for.
+    """
+
+    def __init__(self, engine: AsyncEngine, default: Budget, *, lease: timedelta = LEASE) -> None:
+        """Take the engine of a migrated database, and the budget of tenants that have none."""
+        self.budgets = Budgets(engine, default)
+        self.runs = Runs(engine, default, lease)
+        self.calls = Calls(engine, default)
+        self.reports = Reports(engine)
+        self.keys = IdempotencyKeys(engine)

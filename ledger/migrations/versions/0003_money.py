@@ -1,0 +1,134 @@
+"""Budgets, reservations, attempts and receipts; entries say more."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from ledger.database import Usd
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+_DEFAULTED: dict[str, sa.types.TypeEngine[Any]] = {
+    "tags": sa.JSON(),
+    "candidate": sa.Integer(),
+    "unit_prices": sa.JSON(),
+    "duplicate": sa.Boolean(),
+}
+
+
+def upgrade() -> None:
+    """Create the tables; entries that are there count for the day on which they were made."""
+    _create_accounts()
+    _create_calls()
+    with op.batch_alter_table("entries") as batch:
+        batch.add_column(sa.Column("tags", sa.JSON, nullable=False, server_default="{}"))
+        batch.add_column(sa.Column("item", sa.Integer))
+        batch.add_column(sa.Column("candidate", sa.Integer, nullable=False, server_default="0"))
+        batch.add_column(sa.Column("unit_prices", sa.JSON, nullable=False, server_default="{}"))
+        batch.add_column(
+            sa.Column("duplicate", sa.Boolean, nullable=False, server_default=sa.false())
+        )
+        batch.add_column(sa.Column("day", sa.Date))
+    entries = sa.table(
+        "entries", sa.column("day", sa.Date), sa.column("created_at", sa.DateTime(timezone=True))
+    )
+    op.execute(entries.update().values(day=sa.func.date(entries.c.created_at)))
+    with op.batch_alter_table("entries") as batch:
+        batch.alter_column("day", existing_type=sa.Date, nullable=False)
+        for name, kind in _DEFAULTED.items():
+            batch.alter_column(name, existing_type=kind, server_default=None)
+        batch.create_index("ix_entries_day", ["day"])
+    _fill_periods()
+
+
+def _create_accounts() -> None:
+    op.create_table(
+        "budgets",
+        sa.Column("tenant_id", sa.String(64), primary_key=True),
+        sa.Column("limit_usd", Usd(), nullable=False),
+        sa.Column("policy", sa.String(16), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_table(
+        "periods",
+        sa.Column("tenant_id", sa.String(64), primary_key=True),
+        sa.Column("period", sa.String(7), primary_key=True),
+        sa.Column("spent_usd", Usd(), nullable=False),
+        sa.Column("reserved_usd", Usd(), nullable=False),
+        sa.Column("warned_at", sa.DateTime(timezone=True)),
+    )
+    op.create_table(
+        "reservations",
+        sa.Column("execution_id", sa.String(64), primary_key=True),
+        sa.Column("tenant_id", sa.String(64), nullable=False, index=True),
+        sa.Column("pipeline", sa.String(130), nullable=False),
+        sa.Column("tags", sa.JSON, nullable=False),
+        sa.Column("period", sa.String(7), nullable=False),
+        sa.Column("day", sa.Date, nullable=False),
+        sa.Column("amount_usd", Usd(), nullable=False),
+        sa.Column("cap_usd", Usd()),
+        sa.Column("spent_usd", Usd(), nullable=False),
+        sa.Column("open_usd", Usd(), nullable=False),
+        sa.Column("reserved_usd", Usd(), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False, index=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    )
+
+
+def _create_calls() -> None:
+    op.create_table(
+        "attempts",
+        sa.Column("call_id", sa.String(200), primary_key=True),
+        sa.Column("attempt", sa.Integer, primary_key=True),
+        sa.Column("execution_id", sa.String(64), nullable=False, index=True),
+        sa.Column("tenant_id", sa.String(64), nullable=False),
+        sa.Column("step", sa.String(64), nullable=False),
+        sa.Column("item", sa.Integer),
+        sa.Column("candidate", sa.Integer, nullable=False),
+        sa.Column("provider", sa.String(64), nullable=False),
+        sa.Column("model", sa.String(128), nullable=False),
+        sa.Column("bound_usd", Usd()),
+        sa.Column("held_usd", Usd(), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("outcome", sa.String(64)),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True)),
+    )
+    op.create_table(
+        "receipts",
+        sa.Column("call_id", sa.String(200), primary_key=True),
+        sa.Column("execution_id", sa.String(64), nullable=False, index=True),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("answer", sa.JSON),
+        sa.Column("artifact_id", sa.String(40)),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("wiped_at", sa.DateTime(timezone=True)),
+    )
+
+
+def _fill_periods() -> None:
+    """Add up what the entries that are there have spent."""
+    op.execute(
+        sa.text(
+            "INSERT INTO periods (tenant_id, period, spent_usd, reserved_usd) "
+            "SELECT tenant_id, substr(cast(day AS varchar(10)), 1, 7), "
+            "coalesce(sum(cost_usd), 0), 0 "
+            "FROM entries GROUP BY tenant_id, substr(cast(day AS varchar(10)), 1, 7)"
+        )
+    )
+
+
+def downgrade() -> None:
+    """Drop them."""
+    for table in ("receipts", "attempts", "reservations", "periods", "budgets"):
+        op.drop_table(table)
+    with op.batch_alter_table("entries") as batch:
+        batch.drop_index("ix_entries_day")
+        for column in ("day", "duplicate", "unit_prices", "candidate", "item", "tags"):
+            batch.drop_column(column)
