@@ -15,8 +15,17 @@ from typing import Any
 from cel_expr_python import cel
 
 from pipelines.errors import ExpressionError
+from pipelines.expression_errors import complaint, failure, missing_names, shown
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KINDS = {
+    "Type": "a type",
+    "bytearray": "bytes",
+    "datetime": "a time",
+    "dict": "a mapping whose keys are not text",
+    "float": "an endless number",
+    "timedelta": "a duration",
+}
 
 
 def names_in(source: str, candidates: Iterable[str]) -> tuple[str, ...]:
@@ -33,7 +42,15 @@ def _compile(source: str, names: tuple[str, ...]) -> cel.Expression:
     try:
         return env.compile(source)
     except RuntimeError as error:
-        raise ExpressionError(f"'{source}' is not a valid expression: {error}") from error
+        if missing := missing_names(str(error)):
+            no_such = " and ".join(f"no '{name}'" for name in missing)
+            raise _not_evaluated(source, f"there is {no_such}") from error
+        message = f"'{shown(source)}' is not a valid expression: {complaint(str(error))}"
+        raise ExpressionError(message) from error
+
+
+def _not_evaluated(source: str, reason: str) -> ExpressionError:
+    return ExpressionError(f"'{shown(source)}' can't be evaluated: {reason}")
 
 
 def evaluate(source: str, context: Mapping[str, Any]) -> Any:
@@ -48,9 +65,9 @@ def evaluate(source: str, context: Mapping[str, Any]) -> Any:
         value = expression.eval(data={name: context[name] for name in names})
     except RuntimeError as error:
         # Thrown, not returned: the iteration budget is used up, or a value that is no text.
-        raise ExpressionError(f"'{source}' can't be evaluated: {error}") from error
+        raise _not_evaluated(source, failure(str(error), source)) from error
     if value.type() == cel.Type.ERROR:
-        raise ExpressionError(f"'{source}' can't be evaluated: {value.value()}")
+        raise _not_evaluated(source, failure(str(value.value()), source))
     return _as_json(value.plain_value(), source)
 
 
@@ -65,5 +82,5 @@ def _as_json(value: Any, source: str) -> Any:
             return value
         case float() if math.isfinite(value):
             return value
-    kind = type(value).__name__
-    raise ExpressionError(f"'{source}' gives a value that JSON can't hold ({kind})")
+    kind = _KINDS.get(type(value).__name__, type(value).__name__)
+    raise ExpressionError(f"'{shown(source)}' gives a value that JSON can't hold: {kind}")
