@@ -15,13 +15,14 @@ from api.problems import Problem
 from api.schemas import PREFIX, PROBLEMS, DefinitionMistake, ValidationAnswer
 from pipelines.check import check_document
 from pipelines.document import Document, read_json, read_yaml
-from pipelines.errors import InvalidDefinition, Mistake
+from pipelines.errors import InvalidDefinition, Mistake, TooDeep
 from pipelines.model import Name, PipelineDefinition, Version
 from pipelines.schema import definition_schema
 from pipelines.text import to_json, to_yaml
 from pipelines.vocabulary import Vocabulary, vocabulary_of
 
-_YAML = ("application/yaml", "application/x-yaml", "text/yaml")  # RFC 9512, and before it
+# RFC 9512, and before it
+_YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 _WEIGHT = re.compile(r"q=([01](?:\.\d{0,3})?)")
 _DEFAULT_VERSION: str = PipelineDefinition.model_fields["version"].default
 
@@ -192,4 +193,9 @@ async def _read(request: Request) -> Document:
         text = (await read_bytes(request)).decode()
     except UnicodeDecodeError:
         raise Problem(400, "malformed", "The body is not text in UTF-8.") from None
-    return reader(text)
+    try:
+        return reader(text)
+    except TooDeep as error:
+        if reader is read_yaml:
+            raise
+        raise Problem(400, "malformed", str(error)) from None

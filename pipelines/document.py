@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from pipelines.errors import InvalidDefinition, Mistake, path_of
+from pipelines.errors import InvalidDefinition, Mistake, TooDeep, path_of
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 20_000
@@ -107,7 +107,7 @@ def read_json(text: str) -> Document:
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
-        _refuse(f"The document is nested deeper than {MAX_DEPTH} levels.")
+        raise _too_deep() from None
     except json.JSONDecodeError as error:
         _refuse(f"The document is not valid JSON: {error.msg}.", error.lineno, error.colno)
     except ValueError:
@@ -160,7 +160,7 @@ class _Composer:
         self._marks[place] = event.start_mark
         self._counted(1, event)
         if depth > MAX_DEPTH:
-            _refuse_at(event, f"The document is nested deeper than {MAX_DEPTH} levels.")
+            raise _too_deep(*_place_of(event))
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if event.tag:
@@ -244,7 +244,7 @@ def _check_bounds(value: Any) -> None:
         item, depth = stack.pop()
         count += 1
         if depth > MAX_DEPTH:
-            _refuse(f"The document is nested deeper than {MAX_DEPTH} levels.")
+            raise _too_deep()
         if count > MAX_VALUES:
             _refuse(f"The document has more than {MAX_VALUES} values.")
         children = item.values() if isinstance(item, dict) else item
@@ -276,7 +276,16 @@ def _short(text: str) -> str:
 
 
 def _refuse_at(event: Any, message: str) -> NoReturn:
-    _refuse(message, event.start_mark.line + 1, event.start_mark.column + 1)
+    _refuse(message, *_place_of(event))
+
+
+def _place_of(event: Any) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _too_deep(line: int | None = None, column: int | None = None) -> TooDeep:
+    message = f"The document is nested deeper than {MAX_DEPTH} levels."
+    return TooDeep([Mistake("", message, line, column)])
 
 
 def _refuse(message: str, line: int | None = None, column: int | None = None) -> NoReturn:

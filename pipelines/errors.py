@@ -4,6 +4,7 @@ PipelineError
 ├── PipelineNotFound   pipeline_not_found
 ├── InvalidInput       invalid     the input does not fit the pipeline's schema
 ├── InvalidDefinition  invalid     the definition can never run
+│   └── TooDeep        invalid     its text is nested too deeply to be read
 ├── NotExportable      not_exportable  a step of the definition is a Python function
 └── ExpressionError    expression  CEL that does not compile, or whose evaluation fails
 """
@@ -70,6 +71,10 @@ class InvalidDefinition(_WithMistakes):
     """The definition can never run. Lists every mistake."""
 
     code = "invalid"
+
+
+class TooDeep(InvalidDefinition):
+    """The document is nested deeper than anything that is read."""
 
 
 class ExpressionError(PipelineError):
