@@ -9,7 +9,9 @@ from providers.adapters.compatible import CompatibleAdapter
 from providers.adapters.deepgram import DeepgramAdapter
 from providers.adapters.local import LocalAdapter
 from providers.adapters.openai import OpenAIAdapter
+from providers.adapters.simulated import SimulatedAdapter
 from providers.installed import build_installed
+from providers.simulated_books import FILE_NAME, SimulatedBooks
 from settings import Settings, read_key
 
 
@@ -29,4 +31,6 @@ def build_adapters(settings: Settings) -> Sequence[ProviderAdapter]:
     for server in settings.ai_compatible_providers:
         key = read_key(server.api_key_env) if server.api_key_env else None
         own.append(CompatibleAdapter(server, key))
+    books = SimulatedBooks(settings.ai_data_dir / FILE_NAME)
+    own += [SimulatedAdapter(entry, books) for entry in settings.ai_simulated_providers]
     return [*own, *build_installed(own)]
