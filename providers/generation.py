@@ -1,10 +1,15 @@
 """What is alike in every language model's answer: how it arrives, data by a schema."""
 
+import asyncio
 import json
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated, Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from pydantic import AfterValidator
+from pydantic_core import from_json
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
@@ -17,6 +22,8 @@ from providers.types import Usage
 _CHARACTERS_PER_TOKEN = 4
 # The rest of the way is the last event, which brings the usage.
 _ALMOST_DONE = 0.99
+# s: the end of a stream comes with its last event, unless somebody in between holds it back.
+_END_SECONDS = 0.1
 
 
 class ArrivingAnswer:
@@ -43,7 +50,7 @@ class ArrivingAnswer:
     @property
     def text(self) -> str:
         """All that has arrived."""
-        return "".join(self._parts)
+        return well_formed("".join(self._parts))
 
     def sent(self) -> None:
         """Note that the request goes out: from now on it may be billed."""
@@ -53,6 +60,26 @@ class ArrivingAnswer:
         """Note that the vendor said no, or was not there: what had not begun is not billed."""
         if not self._parts and self.usage == Usage():
             self.usage = None
+
+
+async def read_end(stream: AsyncIterator[Any]) -> None:
+    """Read a stream that has told all to its end, so that its connection can be used again.
+
+    Whatever goes wrong meanwhile costs no more than the connection.
+    """
+    with suppress(Exception):
+        async with asyncio.timeout(_END_SECONDS):
+            async for _ in stream:
+                pass
+
+
+def well_formed(text: str) -> str:
+    """Join the halves of characters that JSON has escaped one by one; replace those left alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+WrittenText = Annotated[str, AfterValidator(well_formed)]
+"""What a model wrote, complete, as an SDK that does not look at it hands it on."""
 
 
 def check_schema(schema: dict[str, Any]) -> None:
@@ -75,19 +102,24 @@ def read_data(text: str, schema: dict[str, Any]) -> dict[str, Any]:
     """Read a complete answer as the data that was asked for.
 
     Raises:
-        ProviderFault: It is no JSON, or does not follow the schema. Retried.
-        InvalidRequest: The schema refers to another document. Not retried.
+        ProviderFault: It is no JSON, or none that can be handed on (half a character, a number
+            without end, 200 levels), or does not follow the schema. Retried.
+        InvalidRequest: The schema refers to another document, or to itself without end. Not
+            retried.
     """
     try:
-        data: dict[str, Any] = json.loads(text)
+        data: dict[str, Any] = from_json(text, allow_inf_nan=False)
+        json.dumps(data, allow_nan=False)  # 1e999 is infinite, too
         # An empty registry: nothing that a schema refers to is fetched.
         Draft202012Validator(schema, registry=Registry()).validate(data)
-    except json.JSONDecodeError:
-        raise ProviderFault("The model's answer is no JSON.") from None
     except ValidationError as error:
         raise ProviderFault(
             f"The model's answer does not follow response_schema at {error.json_path}."
         ) from None
     except Unresolvable:
         raise InvalidRequest("response_schema refers to a schema outside of itself.") from None
+    except RecursionError:
+        raise InvalidRequest("response_schema refers to itself without end.") from None
+    except ValueError:
+        raise ProviderFault("The model's answer is no JSON.") from None
     return data

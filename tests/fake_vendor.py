@@ -31,10 +31,14 @@ class FakeVendor:
     """What the server answers next, and what it has seen.
 
     Attributes:
+        keeps_open: Whether a connection takes one request after the other, as vendors' do.
+        connections: How many there have been.
         hung_up: Set when the client closed the connection before the answer had ended.
     """
 
     url: str = ""
+    keeps_open: bool = False
+    connections: int = 0
     asked: list[Asked] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     _answers: list[_Answer] = field(default_factory=list)
@@ -79,24 +83,34 @@ class FakeVendor:
         self._answers = [_Answer("\r\n".join([*lines, "", ""]).encode(), parts, ending)]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request and close."""
+        """Answer the requests of one connection."""
+        self.connections += 1
         try:
-            self.asked.append(await _read_request(reader))
-            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-            writer.write(answer.head)
-            for part in answer.parts:
-                writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
-                await writer.drain()
-            if answer.ending == "whole":
-                writer.write(b"0\r\n\r\n")
-                await writer.drain()
-            elif answer.ending == "silent":
-                await reader.read()
-                self.hung_up.set()
+            while await self._serve_next(reader, writer) and self.keeps_open:
+                pass
         except ConnectionError:
             self.hung_up.set()
         finally:
             writer.close()
+
+    async def _serve_next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; say whether the connection can take another."""
+        try:
+            self.asked.append(await _read_request(reader))
+        except asyncio.IncompleteReadError:
+            return False
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        writer.write(answer.head)
+        for part in answer.parts:
+            writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+            await writer.drain()
+        if answer.ending == "whole":
+            writer.write(b"0\r\n\r\n")
+            await writer.drain()
+        elif answer.ending == "silent":
+            await reader.read()
+            self.hung_up.set()
+        return answer.ending == "whole"
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ from providers.errors import (
     Refused,
     UnsupportedInput,
 )
-from providers.generation import ArrivingAnswer, check_schema, read_data
+from providers.generation import ArrivingAnswer, check_schema, read_data, read_end
 from providers.language_model import LanguageModel, LanguageModelAdapter
 from providers.types import GenerationRequest, GenerationResponse, Message
 
@@ -107,6 +107,7 @@ class AnthropicAdapter(LanguageModelAdapter["AsyncAnthropic"]):
         body = _request_body(call.model, request, conversation)
         try:
             async with self._sending(answer):
+                    await read_end(stream)
                 stream = await client.messages.create(**body, stream=True, timeout=call.timeout)
                 # Leaving early closes the connection, and Anthropic stops writing.
                 async with stream:

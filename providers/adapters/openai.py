@@ -21,7 +21,7 @@ from providers.errors import (
     Refused,
     UnsupportedInput,
 )
-from providers.generation import ArrivingAnswer, check_schema, read_data
+from providers.generation import ArrivingAnswer, check_schema, read_data, read_end
 from providers.language_model import LanguageModel, LanguageModelAdapter
 from providers.types import GenerationRequest, GenerationResponse, Offer, TranscriptionRequest
 
@@ -108,6 +108,7 @@ class OpenAIAdapter(LanguageModelAdapter["AsyncOpenAI"]):
             # Leaving early closes the connection, and OpenAI stops writing.
             async with stream:
                 ended = await self._follow(stream, answer)
+                await read_end(stream)
         if ended.error is not None:
             raise self._translate(_failure(ended.error), answer)
         return _read(ended, request)

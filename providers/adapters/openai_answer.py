@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, NonNegativeInt
 
+from providers.generation import WrittenText
 from providers.types import Usage
 
 
@@ -29,7 +30,7 @@ class _Content(BaseModel):
     """`output_text` or `refusal`."""
 
     type: str
-    text: str = ""
+    text: WrittenText = ""
 
 
 class _Item(BaseModel):

@@ -22,7 +22,7 @@ from providers.adapters.openai_transcript import (
     WholeTranscript,
 )
 from providers.errors import InvalidRequest, ProviderFault, UnsupportedInput
-from providers.generation import ArrivingAnswer
+from providers.generation import ArrivingAnswer, read_end
 from providers.types import Capability, TranscriptionRequest
 
 if TYPE_CHECKING:
@@ -107,7 +107,9 @@ class Exchange:
                         segments.append(segment)
                     case "transcript.text.done":
                         transcript = Transcript.model_validate(event, from_attributes=True)
-                        return self._heard(transcript, segments, self._part.seconds)
+                        heard = self._heard(transcript, segments, self._part.seconds)
+                        await read_end(stream)
+                        return heard
         raise ProviderFault("OpenAI's answer broke off.")
 
     async def _read(self, body: dict[str, Any]) -> Heard:

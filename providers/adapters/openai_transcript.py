@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 
+from providers.generation import WrittenText
 from providers.types import Segment, Usage
 
 
@@ -56,14 +57,14 @@ class SpokenSegment(_Part):
 
     start: NonNegativeFloat
     end: NonNegativeFloat
-    text: str
+    text: WrittenText
     speaker: str
 
 
 class Transcript(_Part):
     """`transcript.text.done`, and what it has in common with an answer in one piece."""
 
-    text: str
+    text: WrittenText
     languages: list[_Language] | None = None
     usage: Annotated[_Duration | _Tokens, Field(discriminator="type")] | None = None
 

@@ -334,6 +334,15 @@ async def test_answer_that_broke_off_tells_what_may_be_billed(
     assert caught.value.usage == usage
 
 
+async def test_connection_is_used_again(vendor: FakeVendor, make: MakeAdapter) -> None:
+    vendor.keeps_open, adapter = True, make()
+    vendor.stream(*whole("Fine."))
+    for _ in range(3):
+        await ask(adapter)
+    assert (vendor.connections, len(vendor.asked)) == (1, 3)
+    await adapter.close()
+
+
 async def test_connection_lost_in_the_middle_is_a_fault(
     vendor: FakeVendor, make: MakeAdapter
 ) -> None:
@@ -423,8 +432,10 @@ async def test_what_is_for_openai_goes_to_nobody_else(
 ) -> None:
     for variable in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY"):
         monkeypatch.setenv(variable, "only-for-openai")
+    headers = "Authorization: Bearer only-for-openai\nX-Gateway: only-for-openai"
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", headers)
     vendor.stream(*whole("Fine."))
-    await ask(make())
+    await ask(make(KEY))
     assert "only-for-openai" not in str(vendor.asked[0].headers)
 
 

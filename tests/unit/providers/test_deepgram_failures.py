@@ -1,10 +1,8 @@
 """How Deepgram fails, and what that costs."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -293,26 +291,10 @@ async def test_cancellation_hangs_up_within_a_second(
     assert time.monotonic() - begin < 1
 
 
-async def test_connection_is_used_again(mono: Path) -> None:
-    body = json.dumps(one_channel(HELLO)).encode()
-    connections: list[str] = []
-    ended = asyncio.Event()
-
-    async def keep_alive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.append("one")
-        with suppress(asyncio.IncompleteReadError):
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                assert f"content-length: {mono.stat().st_size}" in head.decode().lower()
-                await reader.readexactly(mono.stat().st_size)
-                length = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
-                writer.write(length.encode() + body)
-        await hang_up(writer, ended)
-
-    async with await asyncio.start_server(keep_alive, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        adapter = DeepgramAdapter(SecretStr(KEY), url)
+async def test_connection_is_used_again(
+    vendor: FakeVendor, adapter: DeepgramAdapter, mono: Path
+) -> None:
+    vendor.keeps_open = True
+    for _ in range(3):
         await transcribe(adapter, mono)
-        await transcribe(adapter, mono)
-        await adapter.close()
-        await ended.wait()
-    assert len(connections) == 1
+    assert (vendor.connections, len(vendor.asked)) == (1, 3)

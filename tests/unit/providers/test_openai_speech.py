@@ -104,6 +104,16 @@ async def test_transcript_brings_text_language_length_and_exact_cost(
     assert vendor.asked[0].headers["authorization"] == f"bearer {KEY}"
 
 
+async def test_connection_is_used_again(tmp_path: Path) -> None:
+    audio = recording(tmp_path / "a.wav", tone(1))
+    async with openai_with_its_fake() as (adapter, vendor):
+        vendor.keeps_open = True
+        vendor.stream(*TOLD)
+        for _ in range(2):
+            await transcribe(adapter, audio)
+        assert (vendor.connections, len(vendor.asked)) == (1, 2)
+
+
 async def test_speakers_have_numbers_in_the_order_in_which_they_begin(
     vendor: FakeVendor, adapter: OpenAIAdapter, tmp_path: Path
 ) -> None:
