@@ -6,10 +6,12 @@ change without notice.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from urllib.parse import quote
 
 import structlog
 
@@ -24,8 +26,12 @@ from providers.errors import (
 )
 
 _SHOWN_CHARACTERS = 300
+# So many that no key is cut in two where it would be shown.
+_READ_CHARACTERS = 100_000
 # What a key looks like when a vendor repeats it, whole or with its middle starred out.
-_KEY = re.compile(r"\bsk-[A-Za-z0-9_*\-]{6,}")
+_KEY = re.compile(r"\bsk-[A-Za-z0-9_*\-]{6,}|[\w\-]{0,40}\*{3,}[\w\-]*")
+# A wish beyond that is as good as none, and Temporal has no room for the longest ones.
+_LONGEST_WISH = timedelta(days=365)
 _CLIENT_ERRORS = range(400, 500)
 
 log = structlog.get_logger(__name__)
@@ -108,26 +114,38 @@ def translate(
         secret: The API key; not shown even if the vendor repeats it.
     """
     kind = next((row.error for row in table if row.fits(failure)), None)
+    broad, cause = (
+        showable(str(name), secret) if name else None for name in (failure.type, failure.code)
+    )
     if kind is None:
         kind = ProviderUnavailable if failure.status in _CLIENT_ERRORS else ProviderFault
         log.warning(
             "unknown provider error",
             provider=vendor,
             status=failure.status,
-            type=failure.type,
-            error_code=failure.code,
+            type=broad,
+            error_code=cause,
             treated_as=kind.code,
         )
-    names = [str(name) for name in (failure.status, failure.code or failure.type) if name]
-    said = f"{vendor} answered {' '.join(names) or 'an error'}"
-    words = _shorten(mask(failure.message, secret))
+    names = " ".join(str(part) for part in (failure.status, cause or broad) if part)
+    said = f"{vendor} answered {names or 'an error'}"
+    words = showable(failure.message, secret)
     message = f"{said}: {words}" if words else f"{said}."
     return kind(message, retry_after=read_retry_after(failure.headers))
 
 
-def mask(text: str, secret: str) -> str:
-    """Hide the key, and whatever else looks like one."""
-    return _KEY.sub("[key]", text.replace(secret, "[key]") if secret else text)
+def showable(text: str, secret: str) -> str:
+    """Make a vendor's words fit to be shown and kept: in one line, short, and without the key.
+
+    The key is hidden also as addresses and headers encode it, and so is what looks like one.
+    """
+    text = " ".join(text.split())[:_READ_CHARACTERS]
+    if secret:
+        encoded = b64encode(secret.encode()).decode().rstrip("=")
+        for form in (secret, quote(secret, safe=""), encoded):
+            text = text.replace(form, "[key]")
+    text = _KEY.sub("[key]", text)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def read_retry_after(headers: Mapping[str, str]) -> timedelta | None:
@@ -138,11 +156,11 @@ def read_retry_after(headers: Mapping[str, str]) -> timedelta | None:
     milliseconds, after = headers.get("retry-after-ms"), headers.get("retry-after")
     try:
         if milliseconds is not None:
-            return _at_least_nothing(timedelta(milliseconds=float(milliseconds)))
+            return _bounded(timedelta(milliseconds=float(milliseconds)))
         if after is not None:
-            return _at_least_nothing(_seconds_or_date(after))
+            return _bounded(_seconds_or_date(after))
     except (ValueError, OverflowError):
-        log.info("unreadable Retry-After", value=after or milliseconds)
+        log.info("unreadable Retry-After")
     return None
 
 
@@ -154,10 +172,5 @@ def _seconds_or_date(value: str) -> timedelta:
         return (date if date.tzinfo else date.replace(tzinfo=UTC)) - datetime.now(UTC)
 
 
-def _at_least_nothing(delay: timedelta) -> timedelta:
-    return max(delay, timedelta())
-
-
-def _shorten(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+def _bounded(delay: timedelta) -> timedelta:
+    return min(max(delay, timedelta()), _LONGEST_WISH)

@@ -16,12 +16,13 @@ from importlib import import_module
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import httpx2
+import structlog
 from pydantic import SecretStr, ValidationError
 
 from providers import derived
 from providers.access import why_unavailable
 from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
-from providers.error_table import ErrorRow, VendorFailure, translate
+from providers.error_table import ErrorRow, VendorFailure, showable, translate
 from providers.errors import InvalidRequest, ProviderError, ProviderFault
 from providers.generation import ArrivingAnswer
 from providers.token_prices import ListPrice, find_list_price
@@ -41,6 +42,8 @@ TEXT_CAPABILITIES = (Capability.LLM_GENERATION, *derived.CAVEATS)
 
 # Failures before a byte of the request was sent.
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +217,12 @@ class LanguageModelAdapter(ProviderAdapter, Generic[ClientT]):
     def _translate(self, failure: VendorFailure, answer: ArrivingAnswer) -> ProviderError:
         answer.turned_down()
         return translate(self.vendor, self.errors, failure, self._secret)
+
+    def _unknown_ending(self, reason: str | None) -> ProviderFault:
+        """Note that an answer ended as no documentation says; the next one may be well."""
+        shown = showable(reason or "nothing", self._secret)
+        log.warning("unknown stop reason", provider=self.name, reason=shown)
+        return ProviderFault(f"{self.vendor} ended the answer as '{shown}'.")
 
 
 def _question(call: ProviderCall, model: LanguageModel) -> GenerationRequest:

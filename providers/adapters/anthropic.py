@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Self
 
-import structlog
-
 from providers.adapters.anthropic_answer import (
     AnswerEnding,
     AnswerGrew,
@@ -14,7 +12,7 @@ from providers.adapters.anthropic_answer import (
     UsageSoFar,
 )
 from providers.adapters.base import ProviderCall
-from providers.error_table import STATUS_ROWS, ErrorRow, VendorFailure
+from providers.error_table import STATUS_ROWS, ErrorRow, VendorFailure, showable
 from providers.errors import (
     InputTooLarge,
     InvalidRequest,
@@ -87,8 +85,6 @@ _FINISH_REASONS = {
     "model_context_window_exceeded": "length",
 }
 
-log = structlog.get_logger(__name__)
-
 
 class AnthropicAdapter(LanguageModelAdapter["AsyncAnthropic"]):
     """Anthropic, or a gateway that speaks its Messages API; the address is without `/v1`."""
@@ -107,23 +103,43 @@ class AnthropicAdapter(LanguageModelAdapter["AsyncAnthropic"]):
         body = _request_body(call.model, request, conversation)
         try:
             async with self._sending(answer):
-                    await read_end(stream)
                 stream = await client.messages.create(**body, stream=True, timeout=call.timeout)
                 # Leaving early closes the connection, and Anthropic stops writing.
                 async with stream:
                     ending = await _follow(stream, answer)
+                    await read_end(stream)
         except InvalidRequest as error:
             # A prompt that is too long has no code of its own. One with more characters than the
             # model's context has tokens is taken for that.
             if conversation.characters > _CONTEXT_TOKENS[call.model]:
                 raise InputTooLarge(error.message) from None
             raise
-        return _read(answer.text, ending, request)
+        return self._read(answer.text, ending, request)
+
+    def _read(
+        self, text: str, ending: AnswerEnding, request: GenerationRequest
+    ) -> GenerationResponse:
+        reason, details = ending.delta.stop_reason, ending.delta.stop_details
+        if reason == "refusal":
+            category = showable(details.category or "", self._secret) if details else ""
+            raise Refused(f"The model declined to answer{f' ({category})' if category else ''}.")
+        finish_reason = _FINISH_REASONS.get(reason or "")
+        if finish_reason is None:
+            raise self._unknown_ending(reason)
+        schema = request.response_schema
+        data = None if schema is None or finish_reason == "length" else read_data(text, schema)
+        return GenerationResponse(text=text, data=data, finish_reason=finish_reason)
 
     def _connect(self) -> "AsyncAnthropic":
         from anthropic import AsyncAnthropic  # noqa: PLC0415 - see the base class's module
 
-        client = AsyncAnthropic(api_key=self._secret, base_url=self._base_url, max_retries=0)
+        client = AsyncAnthropic(
+            api_key=self._secret,
+            base_url=self._base_url,
+            max_retries=0,
+            # Spans are ours to make; a variable would let the SDK's hold what people said.
+            open_telemetry={"traces": False, "propagation": False},
+        )
         # Loads the resource's modules now, in this thread.
         _ = client.messages
         return client
@@ -214,17 +230,3 @@ async def _follow(stream: AsyncIterator[Any], answer: ArrivingAnswer) -> AnswerE
             case "message_stop" if ending is not None:
                 return ending
     raise ProviderFault("Anthropic's answer broke off.")
-
-
-def _read(text: str, ending: AnswerEnding, request: GenerationRequest) -> GenerationResponse:
-    reason, details = ending.delta.stop_reason, ending.delta.stop_details
-    if reason == "refusal":
-        category = f" ({details.category})" if details and details.category else ""
-        raise Refused(f"The model declined to answer{category}.")
-    finish_reason = _FINISH_REASONS.get(reason or "")
-    if finish_reason is None:
-        log.warning("unknown stop reason", provider="anthropic", reason=reason)
-        raise ProviderFault(f"Anthropic ended the answer as '{reason}'.")
-    schema = request.response_schema
-    data = None if schema is None or finish_reason == "length" else read_data(text, schema)
-    return GenerationResponse(text=text, data=data, finish_reason=finish_reason)

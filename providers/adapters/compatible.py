@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from pydantic import SecretStr
 
 from providers.access import why_unavailable
@@ -63,8 +62,6 @@ _SETTING = "AI_COMPATIBLE_PROVIDERS"
 # The SDK wants a key, and without one takes OpenAI's from the environment.
 _NO_KEY = SecretStr("no-key-needed")
 _PER_MILLION = 1_000_000
-
-log = structlog.get_logger(__name__)
 
 
 class CompatibleAdapter(LanguageModelAdapter["AsyncOpenAI"]):
@@ -135,8 +132,7 @@ class CompatibleAdapter(LanguageModelAdapter["AsyncOpenAI"]):
         if told.finish_reason == "length":
             return GenerationResponse(text=text, finish_reason="length")
         if told.finish_reason != "stop":
-            log.warning("unknown finish reason", provider=self.name, reason=told.finish_reason)
-            raise ProviderFault(f"{self.name} ended the answer as '{told.finish_reason}'.")
+            raise self._unknown_ending(told.finish_reason)
         schema = request.response_schema
         if schema is None:
             return GenerationResponse(text=text, finish_reason="stop")
@@ -162,6 +158,7 @@ class CompatibleAdapter(LanguageModelAdapter["AsyncOpenAI"]):
         client = AsyncOpenAI(api_key=self._secret, base_url=self._base_url, max_retries=0)
         # The SDK has read these from the environment, where they are for OpenAI.
         client.organization = client.project = None
+        client._custom_headers = {}  # noqa: SLF001 - there is no other way to leave them out
         # Loads the resource's modules now, in this thread.
         _ = client.chat.completions
         return client

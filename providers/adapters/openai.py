@@ -111,7 +111,7 @@ class OpenAIAdapter(LanguageModelAdapter["AsyncOpenAI"]):
                 await read_end(stream)
         if ended.error is not None:
             raise self._translate(_failure(ended.error), answer)
-        return _read(ended, request)
+        return self._read(ended, request)
 
     async def _follow(self, stream: AsyncIterator[Any], answer: ArrivingAnswer) -> Answer:
         """Read the stream to its end, which is the one event that tells the usage."""
@@ -127,6 +127,17 @@ class OpenAIAdapter(LanguageModelAdapter["AsyncOpenAI"]):
                     error = AnswerError.model_validate(event, from_attributes=True)
                     raise self._translate(_failure(error), answer)
         raise ProviderFault("OpenAI's answer broke off.")
+
+    def _read(self, ended: Answer, request: GenerationRequest) -> GenerationResponse:
+        if ended.refused:
+            raise Refused("The model declined to answer, or OpenAI's content filter stopped it.")
+        if ended.cut_off:
+            return GenerationResponse(text=ended.text, finish_reason="length")
+        if ended.status != "completed":
+            raise self._unknown_ending(ended.ending)
+        schema = request.response_schema
+        data = None if schema is None else read_data(ended.text, schema)
+        return GenerationResponse(text=ended.text, data=data, finish_reason="stop")
 
     def _connect(self) -> "AsyncOpenAI":
         from openai import AsyncOpenAI  # noqa: PLC0415 - see the base class's module
@@ -151,18 +162,6 @@ class OpenAIAdapter(LanguageModelAdapter["AsyncOpenAI"]):
 def _failure(error: AnswerError) -> VendorFailure:
     # The broad class of an error that a stream brings is that of the event: no help.
     return VendorFailure(None, None, error.code, error.message)
-
-
-def _read(ended: Answer, request: GenerationRequest) -> GenerationResponse:
-    if ended.refused:
-        raise Refused("The model declined to answer, or OpenAI's content filter stopped it.")
-    if ended.cut_off:
-        return GenerationResponse(text=ended.text, finish_reason="length")
-    if ended.status != "completed":
-        raise ProviderFault(f"OpenAI ended the answer as '{ended.status}'.")
-    schema = request.response_schema
-    data = None if schema is None else read_data(ended.text, schema)
-    return GenerationResponse(text=ended.text, data=data, finish_reason="stop")
 
 
 def _request_body(model: str, request: GenerationRequest) -> dict[str, Any]:

@@ -79,6 +79,11 @@ class Answer(BaseModel):
         """Whether `max_output_tokens` ended it."""
         return self._incomplete_reason == "max_output_tokens"
 
+    @property
+    def ending(self) -> str:
+        """How it ended, in OpenAI's words."""
+        return self._incomplete_reason or self.status
+
     def read_usage(self) -> Usage:
         """Translate the usage; without one nothing is known."""
         if self.usage is None:

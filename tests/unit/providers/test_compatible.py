@@ -437,6 +437,7 @@ async def test_what_is_for_openai_goes_to_nobody_else(
     vendor.stream(*whole("Fine."))
     await ask(make(KEY))
     assert "only-for-openai" not in str(vendor.asked[0].headers)
+    assert vendor.asked[0].headers["authorization"] == f"bearer {KEY}"
 
 
 def test_offers_are_as_the_entry_says() -> None:

@@ -7,6 +7,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from providers.adapters.openai import OpenAIAdapter
 from providers.errors import (
@@ -186,6 +187,18 @@ async def test_error_in_the_stream(
 
 
 async def test_failed_response(vendor: FakeVendor, adapter: OpenAIAdapter) -> None:
+@pytest.mark.parametrize("how", ["completed", "incomplete"])
+async def test_unknown_ending_is_a_fault_and_a_log_line(
+    vendor: FakeVendor, adapter: OpenAIAdapter, how: str
+) -> None:
+    event = ended("paused", incomplete_details={"reason": "new_reason"})
+    event["type"] = f"response.{how}"
+    vendor.stream(event)
+    with capture_logs() as logs, pytest.raises(ProviderFault, match="new_reason"):
+        await generate(adapter)
+    assert [line["reason"] for line in logs] == ["new_reason"]
+
+
     vendor.stream(ended("failed", error={"code": "rate_limit_exceeded", "message": "Slowly."}))
     with pytest.raises(RateLimited, match="rate_limit_exceeded: Slowly"):
         await generate(adapter)
