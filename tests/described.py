@@ -49,5 +49,9 @@ def _parts(schema: Schema, root: Schema) -> Iterator[Schema]:
 
 
 def _is_free(part: Schema) -> bool:
-    """Say whether the object is a map of whatever keys the caller likes."""
-    return part.get("type") == "object" and part.get("additionalProperties", False) is not False
+    """Say whether the object is a map of whatever keys the caller likes, and has no names for any.
+
+    One that has names and is open is meant for what the vendor adds later.
+    """
+    is_map = part.get("type") == "object" and "properties" not in part
+    return is_map and part.get("additionalProperties", False) is not False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pytest
+from anthropic.types import ErrorResponse, RawMessageStreamEvent
 from anthropic.types.message_create_params import MessageCreateParamsStreaming
 from pydantic import SecretStr, TypeAdapter
 
@@ -71,6 +72,14 @@ class Dialect(ABC, Generic[AdapterT]):
     def assert_valid(self, body: Any) -> None:
         """Assert that a request is one of the vendor's API, without a key that is not there."""
 
+    @abstractmethod
+    def assert_answer(self, event: Event) -> None:
+        """Assert that the vendor's API has such an event."""
+
+    @abstractmethod
+    def assert_error(self, body: Event) -> None:
+        """Assert that the vendor's API fails like this."""
+
 
 class OpenAI(Dialect[OpenAIAdapter]):
     """The Responses API."""
@@ -108,6 +117,12 @@ class OpenAI(Dialect[OpenAIAdapter]):
 
     def assert_valid(self, body: Any) -> None:
         self.assert_is("CreateResponse", body)
+
+    def assert_answer(self, event: Event) -> None:
+        self.assert_is("ResponseStreamEvent", event)
+
+    def assert_error(self, body: Event) -> None:
+        self.assert_is("ErrorResponse", body)
 
     def assert_is(self, name: str, value: Any) -> None:
         """Assert that a value is what the description has under this name."""
@@ -200,8 +215,21 @@ class Anthropic(Dialect[AnthropicAdapter]):
         return {"type": "error", "error": error}
 
     def assert_valid(self, body: Any) -> None:
-        description = anthropic_description()
-        assert_described(body, description, description)
+        self.assert_is(MessageCreateParamsStreaming, body)
+
+    def assert_answer(self, event: Event) -> None:
+        # https://platform.claude.com/docs/en/build-with-claude/streaming, read 2026-11, has pings,
+        # which the SDK keeps to itself.
+        if event != {"type": "ping"}:
+            self.assert_is(RawMessageStreamEvent, event)
+
+    def assert_error(self, body: Event) -> None:
+        self.assert_is(ErrorResponse, body)
+
+    def assert_is(self, kind: Any, value: Any) -> None:
+        """Assert that a value is what the SDK has as this type: there is no other description."""
+        description = _schema_of(kind)
+        assert_described(value, description, description)
 
     def started(self, **usage: int) -> Event:
         told = {
@@ -261,6 +289,5 @@ def openai_description() -> dict[str, Any]:
 
 
 @cache
-def anthropic_description() -> dict[str, Any]:
-    """Return the SDK's types of a request as a schema: Anthropic publishes no description."""
-    return TypeAdapter(MessageCreateParamsStreaming).json_schema()
+def _schema_of(kind: Any) -> dict[str, Any]:
+    return TypeAdapter(kind).json_schema()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -130,15 +130,49 @@ async def test_requests_are_those_of_the_api(
 
 
 @by_every_vendor
-async def test_description_refuses_what_is_not_there(
+async def test_description_refuses_what_is_not_there_however_deep(
     vendor: FakeVendor, adapter: LanguageModelAdapter[Any], dialect: Dialect[Any]
 ) -> None:
-    vendor.stream(*dialect.told())
-    await generate(adapter)
+    vendor.stream(*dialect.told('{"mood": "good"}'))
+    messages = [Message(role="user", content="a")]
+    await generate(adapter, system="Be brief.", messages=messages, response_schema=SCHEMA)
     body = vendor.asked[0].body
-    for wrong in ({**body, "stop_words": ["a"]}, {**body, "model": 7}):
-        with pytest.raises(Exception, match=r"stop_words|7 is not"):
-            dialect.assert_valid(wrong)
+    with pytest.raises(Exception, match="7 is not"):
+        dialect.assert_valid({**body, "model": 7})
+    places = list(objects_in(body))
+    assert len(places) > 4
+    for place in places:
+        place["stop_words"] = ["a"]
+        with pytest.raises(AssertionError, match=r"not described: .*stop_words"):
+            dialect.assert_valid(body)
+        del place["stop_words"]
+    dialect.assert_valid(body)
+
+
+def objects_in(value: Any) -> Iterator[dict[str, Any]]:
+    """Find the objects of a request; what a schema has is the caller's."""
+    if isinstance(value, dict) and value != SCHEMA:
+        yield value
+    if value != SCHEMA:
+        for inner in value.values() if isinstance(value, dict) else value:
+            if isinstance(inner, dict | list):
+                yield from objects_in(inner)
+
+
+@by_every_vendor
+def test_fake_answers_are_those_of_the_api(dialect: Dialect[Any]) -> None:
+    for answer in (dialect.told("a"), dialect.cut_off("a"), dialect.refusal()):
+        for event in answer:
+            dialect.assert_answer(event)
+        with pytest.raises(AssertionError, match=r"not described: .*stop_words"):
+            dialect.assert_answer({**answer[0], "stop_words": ["a"]})
+
+
+@by_every_vendor
+def test_fake_failures_are_those_of_the_api(dialect: Dialect[Any]) -> None:
+    dialect.assert_error(dialect.error_body("rate_limit_error"))
+    with pytest.raises(AssertionError, match=r"not described: .*stop_words"):
+        dialect.assert_error(dialect.error_body("rate_limit_error", stop_words=["a"]))
 
 
 @by_every_vendor
@@ -340,6 +374,40 @@ async def test_cancellation_hangs_up_within_a_second(
     async with asyncio.timeout(5):
         await vendor.hung_up.wait()
     assert time.monotonic() - begin < 1
+
+
+@by_every_vendor
+async def test_connection_is_used_again(
+    vendor: FakeVendor, adapter: LanguageModelAdapter[Any], dialect: Dialect[Any]
+) -> None:
+    vendor.keeps_open = True
+    vendor.stream(*dialect.told("Fine."))
+    for _ in range(3):
+        await generate(adapter)
+    assert (vendor.connections, len(vendor.asked)) == (1, 3)
+    await adapter.close()
+
+
+@by_every_vendor
+async def test_end_that_does_not_come_is_not_waited_for(
+    vendor: FakeVendor, adapter: LanguageModelAdapter[Any], dialect: Dialect[Any]
+) -> None:
+    vendor.stream(*dialect.told("Fine."), ending="silent")
+    async with asyncio.timeout(2):
+        answer = await generate(adapter)
+    assert (answer.response, answer.usage) == (
+        GenerationResponse(text="Fine.", finish_reason="stop"),
+        dialect.used,
+    )
+
+
+@by_every_vendor
+async def test_what_comes_after_the_end_does_not_matter(
+    vendor: FakeVendor, adapter: LanguageModelAdapter[Any], dialect: Dialect[Any]
+) -> None:
+    vendor.stream(*dialect.told("Fine."), b"event: error\ndata: {broken\n\n", ending="cut")
+    answer = await generate(adapter)
+    assert answer.usage == dialect.used
 
 
 @by_every_vendor

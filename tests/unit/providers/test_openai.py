@@ -35,7 +35,7 @@ SCHEMA = {
 }
 REFUSAL = OPENAI.refusal()[0]
 FAILURE = {"code": "server_error", "message": "No."}
-STREAM_ERROR = {"type": "error", "sequence_number": 3, **FAILURE}
+STREAM_ERROR = {"type": "error", "param": None, "sequence_number": 3, **FAILURE}
 
 
 @pytest.fixture
@@ -59,14 +59,9 @@ async def test_long_requests_cost_the_long_price(adapter: OpenAIAdapter) -> None
     assert cost_of(offer, above) == Decimal("0.05440095")
 
 
-@pytest.mark.parametrize("event", [delta("a"), ended(), ended("incomplete")])
-def test_fake_answers_follow_the_description_of_the_api(event: dict[str, Any]) -> None:
-    names = {
-        "response.output_text.delta": "ResponseTextDeltaEvent",
-        "response.completed": "ResponseCompletedEvent",
-        "response.incomplete": "ResponseIncompleteEvent",
-    }
-    OPENAI.assert_is(names[event["type"]], event)
+@pytest.mark.parametrize("event", [ended("failed", error=FAILURE), STREAM_ERROR])
+def test_fake_failures_follow_the_description_of_the_api(event: dict[str, Any]) -> None:
+    OPENAI.assert_answer(event)
 
 
 async def test_nothing_is_stored_and_the_standard_tier_is_asked_for(
@@ -187,6 +182,11 @@ async def test_error_in_the_stream(
 
 
 async def test_failed_response(vendor: FakeVendor, adapter: OpenAIAdapter) -> None:
+    vendor.stream(ended("failed", error={"code": "rate_limit_exceeded", "message": "Slowly."}))
+    with pytest.raises(RateLimited, match="rate_limit_exceeded: Slowly"):
+        await generate(adapter)
+
+
 @pytest.mark.parametrize("how", ["completed", "incomplete"])
 async def test_unknown_ending_is_a_fault_and_a_log_line(
     vendor: FakeVendor, adapter: OpenAIAdapter, how: str
@@ -197,11 +197,6 @@ async def test_unknown_ending_is_a_fault_and_a_log_line(
     with capture_logs() as logs, pytest.raises(ProviderFault, match="new_reason"):
         await generate(adapter)
     assert [line["reason"] for line in logs] == ["new_reason"]
-
-
-    vendor.stream(ended("failed", error={"code": "rate_limit_exceeded", "message": "Slowly."}))
-    with pytest.raises(RateLimited, match="rate_limit_exceeded: Slowly"):
-        await generate(adapter)
 
 
 @pytest.mark.parametrize(
