@@ -1,6 +1,7 @@
 """Accent itself; none runs without a key and an address."""
 
 import os
+import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -35,7 +36,7 @@ async def test_phone_number_is_hidden(adapter: AccentAdapter) -> None:
         Segment(start=number, end=number + 1, text=text) for number, text in enumerate(texts)
     ]
     call = ProviderCall(
-        call_id="live",
+        call_id=f"live-{uuid.uuid4()}",  # the service would answer the same one as before
         capability=Capability.PII_REDACTION,
         model=MODEL,
         request=RedactionRequest(segments=tuple(segments)),

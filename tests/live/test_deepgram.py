@@ -33,7 +33,7 @@ CENT = Decimal("0.01")
 pytestmark = [
     pytest.mark.live,
     pytest.mark.enable_socket,
-    pytest.mark.skipif(KEY is None, reason="no key: DEEPGRAM_API_KEY is not set"),
+    pytest.mark.skipif(not KEY, reason="no key: DEEPGRAM_API_KEY is not set"),
 ]
 
 
