@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -13,6 +13,7 @@ from referencing import Registry
 
 from pipelines.errors import InvalidInput, Mistake, pointer_to
 from pipelines.model import PipelineDefinition
+from pipelines.vocabulary import RESERVED
 
 MOST_MISTAKES = 20  # that are told at once: a body may have thousands
 _LONGEST_NAME = 64  # characters of a key that are repeated to who sent it
@@ -65,7 +66,9 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 
 
 def check_input(definition: PipelineDefinition, input_data: dict[str, Any]) -> None:
-    """Validate the input. A schema's references stay inside it: none is ever fetched.
+    """Validate the input, and that each of its keys may stand in the run's context.
+
+    A schema's references stay inside it: none is ever fetched.
 
     Raises:
         InvalidInput: with the mistakes, pointers relative to the input.
@@ -76,9 +79,21 @@ def check_input(definition: PipelineDefinition, input_data: dict[str, Any]) -> N
         for error in validator.iter_errors(input_data)
         for path, message in _mistakes(error)
     )
-    mistakes = set(islice(found, MOST_MISTAKES))
+    mistakes = set(islice(chain(_keys(definition, input_data), found), MOST_MISTAKES))
     if mistakes:
         raise InvalidInput(sorted(mistakes, key=lambda mistake: (mistake.pointer, mistake.message)))
+
+
+def _keys(definition: PipelineDefinition, input_data: dict[str, Any]) -> Iterator[Mistake]:
+    """Find keys that expressions can't use, and those that a step's output would hide."""
+    makers = {step.output_key: step.name for step in definition.steps}
+    for key in input_data:
+        if key in RESERVED:
+            message = f"'{key}' is reserved in expressions and can't be a key of the input."
+            yield Mistake(pointer_to((key,)), message)
+        elif key in makers:
+            message = f"'{key}' would be hidden by the output of step '{makers[key]}'."
+            yield Mistake(pointer_to((key,)), message)
 
 
 def _mistakes(error: ValidationError) -> Iterator[tuple[Sequence[str | int], str]]:

@@ -16,6 +16,9 @@ from providers.types import Capability, Money, Value
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """The form of pipeline, step and output names."""
 
+ContextKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+"""A key of a run's context: an output, or a key of the input, which may have capitals."""
+
 SEMANTIC_VERSION = (
     r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
     r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
@@ -94,7 +97,7 @@ class StepDefinition(Value):
     fallback: FallbackPolicy = FallbackPolicy()
     retry: RetryPolicy = RetryPolicy()
     timeout: float = Field(default=300, gt=0, le=86400)
-    input: Name | dict[Name, Cel] | None = None
+    input: ContextKey | dict[Name, Cel] | None = None
     output: Name | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     when: Cel | None = None

@@ -33,8 +33,11 @@ class Providers(Protocol):
 
 def vocabulary_of(providers: Providers) -> Vocabulary:
     """Return the names that a definition may use in this process."""
-    return Vocabulary(providers=providers.nameable, compensations=frozenset())
+    return Vocabulary(providers=providers.nameable, compensations=COMPENSATIONS)
 
+
+COMPENSATIONS = frozenset({"delete_artifact"})
+"""What `compensate` may name: `delete_artifact` removes what a step has put into the store."""
 
 FOR_EACH_NAMES = ("item", "index")
 
@@ -54,15 +57,17 @@ _COMPARED = 10
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that a misspelt one most likely means."""
+    """Return the known name that a misspelt one most likely means, in capitals or not."""
     name = name[:64]
+    folded = name.casefold()
     likely = [
         (-likeness, other)
         for other in islice(known, _CONSIDERED)
-        if (likeness := _likeness(name, other)) > 0 and other != name
+        if (likeness := _likeness(folded, other.casefold())) > 0 and other != name
     ]
-    candidates = [other for _, other in sorted(likely)[:_COMPARED]]
-    return next(iter(difflib.get_close_matches(name, candidates, n=1)), None)
+    candidates = {other.casefold(): other for _, other in sorted(likely)[:_COMPARED]}
+    close = difflib.get_close_matches(folded, candidates, n=1)
+    return candidates[close[0]] if close else None
 
 
 def hint(name: str, known: Collection[str]) -> str:

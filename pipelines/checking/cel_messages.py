@@ -34,6 +34,9 @@ _UNEXPECTED = re.compile(r"(?:mismatched|extraneous) input '(.*?)' expecting (.*
 _MISSING = re.compile(r"missing '(.)' at '(.*)'")
 _TOO_DEEP = re.compile(r"recursion (?:depth|limit)")
 
+# What other languages call them.
+_FOREIGN = {"len": "size", "length": "size", "count": "size", "str": "string", "float": "double"}
+
 _LOGIC = {"_&&_", "_||_", "!_", "_?_:_"}
 _NUMBERS = {"int", "uint", "double"}
 _COMPARISONS = {"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_"}
@@ -110,6 +113,8 @@ def _undeclared(offset: int, match: re.Match[str], tokens: list[Token]) -> Probl
     if name in FUNCTIONS:
         return Problem(start, f"{name}() does not take this number of values.")
     known = (*FUNCTIONS, *MACROS)
+    if meant := _FOREIGN.get(name):
+        return Problem(start, f"Unknown function '{name}'. Did you mean '{meant}'?")
     return Problem(start, lambda: f"Unknown function '{name}'.{hint(name, known)}")
 
 

@@ -26,6 +26,19 @@ MACROS = {
     "has": "has(value.field)",
 }
 
+ELSEWHERE = {
+    "and": "&&",
+    "or": "||",
+    "not": "!",
+    "is": "==",
+    "True": "true",
+    "False": "false",
+    "None": "null",
+    "nil": "null",
+    "undefined": "null",
+}
+"""Words of other languages, as they are written here; names only where an input declares them."""
+
 # https://github.com/google/cel-spec/blob/master/doc/langdef.md#syntax (read 2026-11-24).
 _TOKEN = re.compile(
     r"""
@@ -75,7 +88,7 @@ def tokens_of(source: str) -> list[Token] | Problem:
     while position < len(source):
         match = _TOKEN.match(source, position)
         if match is None:
-            return Problem(position, _unreadable(source[position]))
+            return Problem(position, _unreadable(source[position : position + 2]))
         if match.lastgroup != "space":
             tokens.append(Token(match.lastgroup or "", match[0], position))
             if len(tokens) > MAX_TOKENS:
@@ -99,7 +112,10 @@ def free_names(tokens: list[Token]) -> Iterator[Token]:
             yield token
 
 
-def _unreadable(character: str) -> str:
+def _unreadable(start: str) -> str:
+    character = start[0]
+    if start == "${":
+        return "'${…}' stands in the texts of 'params'; an expression is written without it."
     if character in "\"'":
         return "The text that begins here is not closed."
     if character == "=":

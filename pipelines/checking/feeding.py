@@ -5,6 +5,7 @@ only what it refuses whatever the value is counts as wrong here, so that nothing
 could run. A list is taken to have items: that an empty one of any kind fits helps nobody.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -16,6 +17,7 @@ from providers.types import REQUESTS, Capability, Value
 
 # What expressions have and JSON has not: a run refuses such a value, whatever takes it.
 _NEVER = {"BYTES", "TIMESTAMP", "DURATION", "TYPE"}
+_KEYED = re.compile(r"MAP<(?:INT|UINT|DOUBLE|BOOL)\b")
 _NUMERIC = {"INT", "UINT", "DOUBLE", "BOOL", "STRING"}
 _PLAIN = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -33,6 +35,13 @@ class Passing:
     fields: set[str]
     wrong: str | None = None
     dropped: str | None = None
+
+
+def never_json(kind: str) -> str | None:
+    """Say what in a value of this type no run can write as JSON; none where there is nothing."""
+    if never := next((word for word in re.findall(r"\w+", kind) if word in _NEVER), None):
+        return describe(never)
+    return "a mapping whose keys are not text" if _KEYED.search(kind) else None
 
 
 def misfit(capability: Capability, path: Path, kind: str, giver: str = "this") -> str | None:

@@ -64,12 +64,12 @@ class InputKeys:
     Attributes:
         types: Of the keys that the schema names.
         open: Whether there may be others.
-        reserved: Those that expressions can't use.
+        reserved: Those that expressions can't use, each with its place in the schema.
     """
 
     types: dict[str, cel.Type]
     open: bool
-    reserved: tuple[str, ...] = ()
+    reserved: tuple[tuple[str, Path], ...] = ()
 
 
 def input_keys(schema: Any) -> InputKeys:
@@ -78,16 +78,21 @@ def input_keys(schema: Any) -> InputKeys:
         return InputKeys({}, open=True)
     properties = schema.get("properties")
     named = properties if isinstance(properties, dict) else {}
-    required = schema.get("required")
-    names = [*named, *(required if isinstance(required, list) else [])]
+    written = schema.get("required")
+    required = enumerate(written if isinstance(written, list) else ())
+    places: dict[str, Path] = {
+        name: ("required", place) for place, name in required if isinstance(name, str)
+    }
+    places |= {name: ("properties", name) for name in named}
     types = {
         name: schema_type(named.get(name))
-        for name in names
-        if isinstance(name, str) and name not in RESERVED and _IDENTIFIER.fullmatch(name)
+        for name in (*named, *places)
+        if name not in RESERVED and _IDENTIFIER.fullmatch(name)
     }
     others = schema.get("additionalProperties", "properties" not in schema)
     is_open = others is not False or bool(_OPENING & schema.keys())
-    return InputKeys(types, is_open, tuple(name for name in named if name in RESERVED))
+    reserved = tuple((name, place) for name, place in places.items() if name in RESERVED)
+    return InputKeys(types, is_open, reserved)
 
 
 def schema_findings(schema: dict[str, Any], path: Path) -> Iterator[Finding]:
@@ -103,10 +108,21 @@ def schema_findings(schema: dict[str, Any], path: Path) -> Iterator[Finding]:
         yield from check.endless()
 
 
+def response_schema_findings(schema: dict[str, Any], path: Path) -> Iterator[Finding]:
+    """Find what makes the schema of a model's answer none; its patterns are the provider's."""
+    is_schema = True
+    for finding in _SchemaCheck(schema, path, patterns=False).findings():
+        is_schema = False
+        yield finding
+    if is_schema and schema.get("type") != "object":
+        yield Finding(path, "A model's answer is an object: 'type' must be object.")
+
+
 class _SchemaCheck:
-    def __init__(self, root: Any, path: Path) -> None:
+    def __init__(self, root: Any, path: Path, *, patterns: bool = True) -> None:
         self._root = root
         self._path = path
+        self._patterns = patterns
         self._pattern_characters = 0
         self._seen: set[int] = set()
         self._referenced: list[tuple[Any, Path]] = []
@@ -129,6 +145,7 @@ class _SchemaCheck:
             return
         for key, value in schema.items():
             yield from self._keyword(key, value, (*path, key))
+        yield from _never_met(schema, path)
         for low, high in _PAIRS:
             if low not in schema or high not in schema:
                 continue
@@ -174,6 +191,8 @@ class _SchemaCheck:
                 yield from self._reference(value, path)
 
     def _pattern(self, pattern: str, path: Path, *, at_key: bool) -> Iterator[Finding]:
+        if not self._patterns:
+            return
         self._pattern_characters += len(pattern)
         if self._pattern_characters > MAX_PATTERN_CHARACTERS:
             message = f"All patterns together have at most {MAX_PATTERN_CHARACTERS} characters."
@@ -222,6 +241,23 @@ class _SchemaCheck:
         for where, reference in references:
             if reference in endless:
                 yield Finding(where, f"The reference {found(reference)} leads back to itself.")
+
+
+def _never_met(schema: dict[str, Any], path: Path) -> Iterator[Finding]:
+    """Find keys that are required and not allowed."""
+    properties, required = schema.get("properties", {}), schema.get("required")
+    is_closed = schema.get("additionalProperties") is False and "patternProperties" not in schema
+    if not (is_closed and isinstance(properties, dict) and _is_name_list(required)):
+        return
+    for place, name in enumerate(required or ()):
+        if name not in properties:
+            message = partial(_unknown_property, name, properties)
+            yield Finding((*path, "required", place), message)
+
+
+def _unknown_property(name: str, properties: dict[str, Any]) -> str:
+    nearest = hint(name, properties)
+    return f"'properties' has no {found(name)}, and no other key is allowed.{nearest}"
 
 
 def _reached(start: str, ways: dict[str, set[str]]) -> set[str]:

@@ -42,8 +42,8 @@ class _Meaning:
         schema = self._value.get("input_schema")
         if isinstance(schema, dict):
             yield from schema_findings(schema, ("input_schema",))
-            for name in self._inputs.reserved:
-                yield from _reserved("an input key", name, ("input_schema", "properties", name))
+            for name, place in self._inputs.reserved:
+                yield from _reserved("an input key", name, ("input_schema", *place))
         yield from self._names()
         yield from self._order()
         for step in self._outline.steps:

@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.checking.cel_types import describe, fields_of
 from pipelines.checking.feeding import passed_by
 from pipelines.checking.findings import Finding, Path
+from pipelines.checking.input_schemas import response_schema_findings
 from pipelines.checking.shape import parse
 from pipelines.checking.wording import found
 from pipelines.vocabulary import hint
@@ -44,6 +45,9 @@ def constant_findings(
             continue  # what is missing may come from the input
         if "${" not in json.dumps(_at(given, inside)):
             yield Finding((*path, *inside), finding.message, at_key=finding.at_key)
+    schema = given.get("response_schema")
+    if isinstance(schema, dict) and "${" not in json.dumps(schema):
+        yield from response_schema_findings(schema, (*path, "response_schema"))
 
 
 def _at(value: Any, path: Path) -> Any:

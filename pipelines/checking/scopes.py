@@ -6,10 +6,11 @@ from itertools import islice
 
 from cel_expr_python import cel
 
+from pipelines.checking.cel_tokens import ELSEWHERE
 from pipelines.checking.cel_types import response_type
 from pipelines.checking.input_schemas import InputKeys
 from pipelines.checking.outline import Outline, StepOutline
-from pipelines.vocabulary import FOR_EACH_NAMES, nearest
+from pipelines.vocabulary import FOR_EACH_NAMES, RESERVED, nearest
 
 _LISTED = 12
 _CONSIDERED = 300
@@ -37,10 +38,13 @@ class Scope:
         """Tell whether a name may be used here."""
         if name in FOR_EACH_NAMES:
             return self.binds
-        maker = self.outline.makers.get(name)
-        if name in self.inputs.types or maker is None:
-            return name in self.inputs.types or self.is_open
-        return maker.index in self.before
+        if name in self.inputs.types:
+            return True
+        if maker := self.outline.makers.get(name):
+            return maker.index in self.before
+        # Where the input may have any key, these still mean something else.
+        others = (self.outline.by_name, RESERVED, ELSEWHERE)
+        return self.is_open and not any(name in other for other in others)
 
     def explain(self, name: str) -> str:
         """Say why a name is not to be used."""
@@ -52,8 +56,16 @@ class Scope:
             return f"{made}, which does not come before this one."
         if step is not None:
             return f"'{name}' is a step; its output is called '{step.output}'."
+        return self._unmade(name)
+
+    def _unmade(self, name: str) -> str:
+        """Say why a name that no step has anything to do with is not to be used."""
         if name in FOR_EACH_NAMES:
             return f"'{name}' exists only in a step with 'for_each'."
+        if name in RESERVED:
+            return f"'{name}' is reserved in expressions and can't be a key of the context."
+        if name in ELSEWHERE:
+            return f"'{name}' is written '{ELSEWHERE[name]}'."
         return f"Unknown name '{name[:40]}'.{self._hint(name)}"
 
     def _hint(self, name: str) -> str:

@@ -34,6 +34,8 @@ def odd_values(value: Any, path: Path = ()) -> Iterator[Finding]:
             for key, child in value.items():
                 if _is_broken(key):
                     yield Finding(path, "A key holds half a character (a lone surrogate).")
+                elif "\0" in key:
+                    yield Finding(path, "A key holds the character U+0000.")
                 else:
                     yield from odd_values(child, (*path, key))
         case list():
@@ -44,6 +46,8 @@ def odd_values(value: Any, path: Path = ()) -> Iterator[Finding]:
 def _odd_text(text: str, path: Path) -> Iterator[Finding]:
     if _is_broken(text):
         yield Finding(path, "The text holds half a character (a lone surrogate).")
+    elif "\0" in text:
+        yield Finding(path, "The text holds the character U+0000, at which expressions end a text.")
     elif len(text) > MAX_TEXT:
         yield Finding(path, f"A text has at most {MAX_TEXT} characters; found {len(text)}.")
 

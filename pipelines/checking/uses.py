@@ -8,9 +8,9 @@ from typing import Any, Literal
 from cel_expr_python import cel
 
 from pipelines.checking.cel_check import ExpressionChecker
-from pipelines.checking.cel_tokens import Problem, Token, free_names, tokens_of
+from pipelines.checking.cel_tokens import ELSEWHERE, Problem, Token, free_names, tokens_of
 from pipelines.checking.cel_types import describe
-from pipelines.checking.feeding import misfit
+from pipelines.checking.feeding import misfit, never_json
 from pipelines.checking.findings import Finding, Path
 from pipelines.checking.input_schemas import InputKeys
 from pipelines.checking.located_templates import (
@@ -135,11 +135,13 @@ def _uses_in(
 def _findings(use: Use, tokens: list[Token], check: ExpressionChecker) -> Iterator[Finding]:
     if len(use.source) > MAX_LENGTH:
         return  # too long by its form
-    for name in free_names(tokens):
-        known = name.text not in RESERVED or name.text in FOR_EACH_NAMES
-        if known and not use.scope.has(name.text):
-            message = partial(use.scope.explain, name.text)
-            yield Finding(use.path, message, use.offset + name.start)
+    names = [name for name in free_names(tokens) if not _is_known(name.text, use.scope)]
+    foreign = [name for name in names if name.text in ELSEWHERE]
+    for name in foreign or names:
+        message = partial(use.scope.explain, name.text)
+        yield Finding(use.path, message, use.offset + name.start)
+    if foreign:
+        return  # what follows from them helps nobody
     checked = check.check(use.source, tokens, _item(use.step, check))
     for problem in checked.problems:
         yield Finding(use.path, problem.message, use.offset + problem.offset)
@@ -148,7 +150,19 @@ def _findings(use: Use, tokens: list[Token], check: ExpressionChecker) -> Iterat
         wanted = f"'{use.path[-1]}' must give {_WANTED[use.wanted]}, this gives {describe(kind)}."
         yield Finding(use.path, wanted, 0)
     if not checked.problems:
-        yield from _request_findings(use, kind)
+        yield from _value_findings(use, kind)
+
+
+def _is_known(name: str, scope: Scope) -> bool:
+    return (name in RESERVED and name not in FOR_EACH_NAMES) or scope.has(name)
+
+
+def _value_findings(use: Use, kind: str) -> Iterator[Finding]:
+    """Find what a value of this type can't be at its place."""
+    wrong = list(_request_findings(use, kind))
+    if not (wrong or use.wanted) and (unwritable := never_json(kind)):
+        wrong = [Finding(use.path, f"JSON can't hold {unwritable}, which this gives.", use.offset)]
+    yield from wrong
 
 
 def _request_findings(use: Use, kind: str) -> Iterator[Finding]:

@@ -20,7 +20,10 @@ _KINDS = {
 _BY_KEY = {
     "version": "a semantic version in text, such as 1.0.0",
     "max_cost_usd": 'an amount in USD above 0, such as "0.50"',
-    "input": "a key of the context, such as transcript, or a mapping of fields to expressions",
+    "input": (
+        "a key of the context, such as transcript, or a mapping of fields to expressions, "
+        "such as {text: transcript.text}"
+    ),
     "needs": "a list of step names",
     "providers": "a list of providers' names",
     "steps": "a list of 1 to 200 steps",

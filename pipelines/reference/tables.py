@@ -6,12 +6,13 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from pipelines.model import SEMANTIC_VERSION, Cel, Name
+from pipelines.model import SEMANTIC_VERSION, Cel, ContextKey, Name
 from pipelines.schema import described
 
 Schema = dict[str, Any]
 
 _NAME = get_args(Name)[1].pattern
+_CONTEXT_KEY = get_args(ContextKey)[1].pattern
 _LONGEST_EXPRESSION = get_args(Cel)[1].max_length
 _PLAIN = {
     "boolean": "`true` or `false`",
@@ -107,6 +108,8 @@ def _words(node: Schema, *, many: bool = False) -> str:
 def _scalar(node: Schema, *, many: bool) -> str:
     if node.get("pattern") == _NAME:
         return f"[{_plural('name', many=many)}](#names)"
+    if node.get("pattern") == _CONTEXT_KEY:
+        return "key of the context"
     if node.get("pattern") == SEMANTIC_VERSION:
         return "[semantic version](https://semver.org), in text"
     if node.get("maxLength") == _LONGEST_EXPRESSION:

@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator
 from pipelines.predefined import PREDEFINED
 from pipelines.text import to_json, to_yaml
 from tests.problems import problem_of
+from tests.unit.pipelines.test_check import INSIGHTS
 
 YAML = {"Content-Type": "application/yaml"}
 JSON = {"Content-Type": "application/json"}
@@ -39,6 +40,20 @@ async def test_a_provider_that_is_not_there_is_a_mistake(door: httpx2.AsyncClien
     (error,) = (await door.post("/validate", content=text, headers=YAML)).json()["errors"]
     assert error["pointer"] == "/steps/0/providers/0"
     assert "local" in error["message"]
+
+
+async def test_the_example_of_the_specification_is_valid(door: httpx2.AsyncClient) -> None:
+    answer = await door.post("/validate", content=INSIGHTS, headers=YAML)
+    assert answer.json() == {"valid": True, "errors": []}
+
+
+async def test_what_is_nested_too_deeply_is_malformed_json_and_invalid_yaml(
+    door: httpx2.AsyncClient,
+) -> None:
+    text = "[" * 65 + "]" * 65
+    problem_of(await door.post("/validate", content=text, headers=JSON), 400, "malformed")
+    answer = await door.post("/validate", content=text, headers=YAML)
+    assert (answer.status_code, answer.json()["valid"]) == (200, False)
 
 
 async def test_a_text_that_is_no_yaml_is_invalid(door: httpx2.AsyncClient) -> None:

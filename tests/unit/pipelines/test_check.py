@@ -259,7 +259,13 @@ def test_a_mistake_is_not_told_with_what_follows_from_it() -> None:
 
 @pytest.mark.parametrize(
     ("name", "other"),
-    [("transcirpt", "transcript"), ("txt", "text"), ("zzz", None), ("text", None)],
+    [
+        ("transcirpt", "transcript"),
+        ("txt", "text"),
+        ("TEXT", "text"),
+        ("zzz", None),
+        ("text", None),
+    ],
 )
 def test_the_nearest_name_is_found(name: str, other: str | None) -> None:
     assert nearest(name, ["text", "transcript", "summary"]) == other

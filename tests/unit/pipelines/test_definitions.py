@@ -42,12 +42,23 @@ def test_a_name_has_its_form(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "A", "1a", "_a", "a-b", "a b", "a\n", "é", "a" * 65])
-@pytest.mark.parametrize("where", ["name", "output", "input"])
+@pytest.mark.parametrize("where", ["name", "output"])
 def test_a_name_without_the_form_is_refused(name: str, where: str) -> None:
     with pytest.raises(ValidationError):
         definition(name=name)
     with pytest.raises(ValidationError):
         with_step(**{where: name})
+
+
+@pytest.mark.parametrize("key", ["text", "audioUrl", "_a", "A"])
+def test_an_input_may_be_any_key_that_an_expression_can_name(key: str) -> None:
+    assert with_step(input=key).steps[0].input == key
+
+
+@pytest.mark.parametrize("key", ["", "1a", "a-b", "a b", "a\n", "é", "a.b", "a" * 65])
+def test_an_input_that_no_expression_can_name_is_refused(key: str) -> None:
+    with pytest.raises(ValidationError):
+        with_step(input=key)
 
 
 @pytest.mark.parametrize("version", ["0.0.1", "1.2.3", "1.0.0-rc.1", "1.0.0+build.5"])

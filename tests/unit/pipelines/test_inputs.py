@@ -27,6 +27,14 @@ def test_what_fits_is_accepted() -> None:
     check_input(TRANSCRIPTION, {"audio_url": "https://example.com/a.wav", "language": "en"})
 
 
+def test_a_key_that_could_not_stand_in_the_context_is_refused() -> None:
+    assert mistakes({}, {"in": 1, "item": 2, "transcript": "x", "text": "y"}) == {
+        "/in": "'in' is reserved in expressions and can't be a key of the input.",
+        "/item": "'item' is reserved in expressions and can't be a key of the input.",
+        "/transcript": "'transcript' would be hidden by the output of step 'transcribe'.",
+    }
+
+
 @pytest.mark.parametrize("pipeline", PREDEFINED, ids=lambda pipeline: pipeline.name)
 def test_every_predefined_pipeline_needs_its_input(pipeline: PipelineDefinition) -> None:
     with pytest.raises(InvalidInput):

@@ -19,7 +19,7 @@ from providers.types import Capability
 
 names = st.text(string.ascii_lowercase, min_size=4, max_size=12).map("n_{}".format)
 texts = st.text(
-    st.characters(exclude_categories=["Cs"])
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     | st.sampled_from(" \t\n\r:#-'\"{}[],&*!|>%@\\\x85\u2028"),
     max_size=40,
 ).filter(lambda text: "${" not in text)
@@ -65,6 +65,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts | tricky, inner, max_size=3),
     max_leaves=8,
 )
+response_schemas = st.fixed_dictionaries({"type": st.just("object"), "default": json_values})
 seconds = st.floats(1, 86400) | st.integers(1, 86400)
 
 
@@ -81,7 +82,7 @@ def steps(draw: st.DrawFn, name: str, earlier: list[str]) -> dict[str, Any]:
         "input": st.sampled_from(["a_key", {"system": "a_key", "prompt": "string(a_key)"}]),
         "params": st.fixed_dictionaries(
             {"prompt": texts | tricky | st.just("Say ${a_key} twice:\n${a_key}")},
-            optional={"response_schema": st.dictionaries(texts, json_values, max_size=2)},
+            optional={"response_schema": response_schemas},
         ),
         "when": st.sampled_from(["size(a_key) > 3", 'true\n&& a_key == "it\'s"']),
         "optional": st.booleans(),
