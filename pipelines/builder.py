@@ -11,7 +11,7 @@ A condition or a compensation may be a Python function. The definition names it 
 it in `functions`; it never travels, so the worker must have the same definition in its catalogue.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Literal, Self, get_args
 
@@ -96,10 +96,11 @@ class Step:
         """Begin when these steps have ended; with none, at once."""
         return self._set(needs=steps)
 
-    def input_from(self, key: str | None = None, /, **expressions: str) -> Self:
+    def input_from(self, key: str | Mapping[str, str] | None = None, /, **expressions: str) -> Self:
         """Make the request from one key of the context, or each of its fields from CEL.
 
-        `.input_from("transcript")`, or `.input_from(text="redacted.text", max_sentences="3")`.
+        `.input_from("transcript")`, or `.input_from(text="redacted.text", max_sentences="3")`, or
+        the latter as a mapping.
 
         Raises:
             TypeError: Neither is given, or both.
@@ -109,15 +110,18 @@ class Step:
                 "input_from takes one key of the context, or fields of the request by keyword: "
                 'input_from("transcript") or input_from(text="transcript.text").'
             )
-        return self._set(input=expressions or key)
+        return self._set(input=expressions or (dict(key) if isinstance(key, Mapping) else key))
 
     def output_as(self, key: str) -> Self:
         """Give the response this key in the context."""
         return self._set(output=key)
 
-    def params(self, **params: Any) -> Self:
-        """Fix fields of the request; `${CEL}` in strings is interpolated."""
-        return self._set(params=params)
+    def params(self, params: Mapping[str, Any] | None = None, /, **more: Any) -> Self:
+        """Fix fields of the request; `${CEL}` in strings is interpolated.
+
+        `.params(max_sentences=3)`, or `.params({"max_sentences": 3})`.
+        """
+        return self._set(params={**(params or {}), **more})
 
     def with_fallback(self, *, max_fallbacks: int) -> Self:
         """Bound the number of candidates after the first."""

@@ -45,6 +45,15 @@ def test_input_from_takes_a_key_or_fields() -> None:
     assert built(begun().input_from("redacted")).input == "redacted"
     step = built(begun().input_from(text="redacted.text", max_sentences="3"))
     assert step.input == {"text": "redacted.text", "max_sentences": "3"}
+    assert built(begun().input_from(dict(step.input))).input == step.input
+
+
+def test_params_are_keywords_or_a_mapping() -> None:
+    step = begun().input_from("redacted")
+    assert built(step.params({"text": "${redacted.text}"}, max_sentences=3)).params == {
+        "text": "${redacted.text}",
+        "max_sentences": 3,
+    }
 
 
 def test_input_from_takes_one_of_both() -> None:
