@@ -1,6 +1,7 @@
 """`perdure pipelines` and `perdure providers`: what can be run, and who does the work."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from rich.text import Text
 from cli.client import Api
 from cli.definitions import export, register, schema, validate
 from cli.drawing import asked_for, show_pipeline
+from cli.errors import UsageMistakeError
 from cli.estimating import estimate_pipeline
 from cli.figures import ABSENT, byte_size, clean, decimal, money, span
 from cli.lazy import Lazy, LazyGroup
@@ -63,7 +65,7 @@ def providers(api: Api, capability: str | None, *, as_json: bool) -> None:
     body = api.providers()
     offers = body["providers"]
     if capability:
-        offers = [offer for offer in offers if offer.get("capability") == capability]
+        offers = _of_capability(capability, offers)
     if as_json:
         print_json({**body, "providers": offers})
         return
@@ -71,6 +73,15 @@ def providers(api: Api, capability: str | None, *, as_json: bool) -> None:
         click.echo("no providers")
         return
     show(*_offers(offers, stdout_width()))
+
+
+def _of_capability(capability: str, offers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    known = list(dict.fromkeys(str(offer.get("capability")) for offer in offers))
+    if known and capability not in known:
+        near = get_close_matches(capability.lower(), known, n=1)
+        meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        raise UsageMistakeError(f"nobody offers {capability!r}: {meant}")
+    return [offer for offer in offers if offer.get("capability") == capability]
 
 
 def _offers(offers: Sequence[Mapping[str, Any]], width: int) -> list[RenderableType]:

@@ -16,7 +16,9 @@ from cli.options import json_option, talks_to_api
 from cli.output import print_json
 
 if TYPE_CHECKING:
+    from pipelines.document import Document
     from pipelines.model import PipelineDefinition
+    from pipelines.vocabulary import Vocabulary
 
 _CREATED = 201
 
@@ -25,19 +27,23 @@ _file_argument = click.argument(
 )
 
 
-@click.command
+@click.command(short_help="Check a definition, tell every mistake.")
 @_file_argument
 @json_option
 def validate(file: Path, *, as_json: bool) -> None:
-    """Check a definition (YAML, or JSON by its name) and tell every mistake with its place."""
-    definition_in(file, as_json=as_json)
+    """Check a definition (YAML, or JSON by its name) and tell every mistake with its place.
+
+    Providers are those of this installation and its settings.
+    """
+    definition_in(file, as_json=as_json, known_here=True)
     if as_json:
         print_json({"valid": True, "errors": []})
     else:
         click.echo(f"{file} is valid.")
 
 
-@click.command
+@click.command(short_help="Print the JSON Schema of a definition.")
+@click.option("--json", is_flag=True, expose_value=False, help="It always is JSON.")
 def schema() -> None:
     """Print the JSON Schema that an editor checks and completes definitions with."""
     from pipelines.schema import definition_schema  # noqa: PLC0415 - the model takes a while
@@ -114,20 +120,59 @@ def _written(definition: "PipelineDefinition", *, as_json: bool) -> Any:
         raise UsageMistakeError(str(error)) from None
 
 
-def definition_in(file: Path, *, as_json: bool) -> "PipelineDefinition":
-    """Read and check a definition's file; mistakes are told and end the command."""
+def definition_in(file: Path, *, as_json: bool, known_here: bool = False) -> "PipelineDefinition":
+    """Read and check a definition's file; mistakes are told and end the command.
+
+    Args:
+        file: YAML, or JSON by its name.
+        as_json: Whether the mistakes are told as JSON.
+        known_here: Whether what it names must be known to this installation; the API's may know
+            more.
+    """
     from pipelines.check import check_document  # noqa: PLC0415 - the model takes a while
-    from pipelines.document import read_json, read_yaml  # noqa: PLC0415
     from pipelines.errors import InvalidDefinition  # noqa: PLC0415
+
+    try:
+        document = _read(file)
+        return check_document(document, _vocabulary(document.value) if known_here else None)
+    except InvalidDefinition as error:
+        _refuse(file, [asdict(mistake) for mistake in error.mistakes], as_json=as_json)
+
+
+def refuse_file(file: Path, errors: Sequence[Mapping[str, Any]], *, as_json: bool) -> NoReturn:
+    """Tell mistakes that the API has found in a file, whose pointers lead into it."""
+    from pipelines.errors import Mistake  # noqa: PLC0415 - the model takes a while
+
+    document = _read(file)
+    mistakes = (Mistake(str(error["pointer"]), str(error["message"])) for error in errors)
+    _refuse(file, [asdict(document.locate(one)) for one in mistakes], as_json=as_json)
+
+
+def _read(file: Path) -> "Document":
+    from pipelines.document import read_json, read_yaml  # noqa: PLC0415 - the model takes a while
 
     try:
         text = file.read_text("utf-8")
     except UnicodeDecodeError:
         raise UsageMistakeError(f"{file} is not text in UTF-8") from None
+    return (read_json if file.suffix == ".json" else read_yaml)(text)
+
+
+def _vocabulary(value: Any) -> "Vocabulary":
+    """Return what a definition may name here; who there is only where it names somebody."""
+    from pipelines.vocabulary import COMPENSATIONS, Vocabulary, vocabulary_of  # noqa: PLC0415
+
+    steps = value.get("steps") if isinstance(value, dict) else None
+    if not any(isinstance(step, dict) and step.get("providers") for step in steps or ()):
+        return Vocabulary({}, COMPENSATIONS)
+    from providers.builtin import build_adapters  # noqa: PLC0415 - half a second
+    from providers.registry import CapabilityRegistry  # noqa: PLC0415
+    from settings import Settings, SettingsError  # noqa: PLC0415
+
     try:
-        return check_document((read_json if file.suffix == ".json" else read_yaml)(text))
-    except InvalidDefinition as error:
-        _refuse(file, [asdict(mistake) for mistake in error.mistakes], as_json=as_json)
+        return vocabulary_of(CapabilityRegistry(build_adapters(Settings.load())))
+    except SettingsError as error:
+        raise UsageMistakeError(str(error)) from None
 
 
 def _refuse(file: Path, errors: Sequence[Mapping[str, Any]], *, as_json: bool) -> NoReturn:

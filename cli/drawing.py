@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipelines.model import PipelineDefinition
 
 
-@click.command("show")
+@click.command("show", short_help="Draw a pipeline.")
 @click.argument("name", metavar="NAME|NAME@VERSION|FILE")
 @click.option(
     "--format",

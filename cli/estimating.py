@@ -12,7 +12,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from cli.client import Api
-from cli.definitions import definition_in
+from cli.definitions import definition_in, refuse_file
+from cli.errors import ApiProblemError
 from cli.figures import ABSENT, clean, count, decimal, money
 from cli.inputs import takes_input
 from cli.named import find_file
@@ -26,12 +27,13 @@ _CASES = {
     "expected": "estimated_cost_usd",
     "worst": "worst_case_usd",
 }
+_DEFINITION = "/definition"
 _FIGURE = 11  # cells: `<$0.000001` and a space before it
 _WIDEST = 100  # where the output has no edge
 _MILLION = 1_000_000
 
 
-@click.command("estimate")
+@click.command("estimate", short_help="Tell what a run would cost, step by step.")
 @click.argument("name", metavar="NAME|NAME@VERSION|FILE")
 @takes_input
 @json_option
@@ -45,19 +47,33 @@ def estimate_pipeline(
       perdure pipelines estimate call_analysis --file audio_url=call.wav
       perdure pipelines estimate mine.yaml --set text="call me at 415 555 2671"
     """  # noqa: D301 - the backspace is how click is told to keep lines
-    pipeline = _pipeline(name, as_json=as_json)
+    file = find_file(name)
+    pipeline = _pipeline(name, file, as_json=as_json)
     for key, path in files.items():
         data[key] = upload(api, key, path, quiet=as_json)
-    found = api.estimate({**pipeline, "input_data": data})
+    try:
+        found = api.estimate({**pipeline, "input_data": data})
+    except ApiProblemError as problem:
+        if file is not None and (errors := _of_definition(problem)):
+            refuse_file(file, errors, as_json=as_json)
+        raise
     if as_json:
         print_json(found)
     else:
         show(*estimate_lines(found, min(stdout_width(), _WIDEST)))
 
 
-def _pipeline(name: str, *, as_json: bool) -> dict[str, Any]:
+def _of_definition(problem: ApiProblemError) -> list[dict[str, Any]]:
+    """Return the mistakes in the definition that was sent, with pointers into it."""
+    return [
+        {**error, "pointer": pointer.removeprefix(_DEFINITION)}
+        for error in problem.mistakes()
+        if (pointer := str(error.get("pointer"))).startswith(_DEFINITION)
+    ]
+
+
+def _pipeline(name: str, file: Path | None, *, as_json: bool) -> dict[str, Any]:
     """Return the part of the request that says what would run."""
-    file = find_file(name)
     if file is not None:
         from pipelines.text import to_json  # noqa: PLC0415 - the model takes a while
 

@@ -47,6 +47,23 @@ def test_every_mistake_is_a_line_with_its_place(tmp_path: Path) -> None:
     ]
 
 
+def test_a_provider_that_nobody_has_here_is_a_mistake(file: Path) -> None:
+    file.write_text(GOOD.replace("zation", "zation, providers: [opneai, local]"))
+    done = run("validate", str(file))
+    expected = f"{file}:3:58: Unknown provider 'opneai'. Did you mean 'openai'?\n"
+    assert (done.exit_code, done.stderr) == (2, expected)
+
+
+def test_a_setting_that_can_not_be_used_ends_the_check_of_providers(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "nowhere")
+    assert run("validate", str(file)).exit_code == 0
+    file.write_text(GOOD.replace("zation", "zation, providers: [local]"))
+    done = run("validate", str(file))
+    assert (done.exit_code, "OPENAI_BASE_URL" in done.stderr) == (2, True)
+
+
 def test_a_json_file_is_read_as_json(tmp_path: Path) -> None:
     file = tmp_path / "bad.json"
     file.write_text(json.dumps({"name": "a", "steps": []}))
@@ -177,5 +194,6 @@ def test_registering_without_an_api_is_exit_3(unused_url: str, file: Path) -> No
     assert done.exit_code == 3
 
 
-def test_the_schema_is_printed() -> None:
-    assert json.loads(run("schema").stdout)["title"] == "Pipeline definition"
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_the_schema_is_printed(option: list[str]) -> None:
+    assert json.loads(run("schema", *option).stdout)["title"] == "Pipeline definition"

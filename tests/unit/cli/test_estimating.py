@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from cli.estimating import estimate_lines
 from cli.figures import ABSENT
 from tests.unit.cli import scripts
-from tests.unit.cli.fake_api import Fake
+from tests.unit.cli.fake_api import Fake, problem
 
 UNKNOWN = {"best_case_usd": None, "estimated_cost_usd": None, "worst_case_usd": None}
 LENGTH = "The recording is fetched in the run only, so its length is not known before."
@@ -211,3 +211,15 @@ def test_a_wrong_file_is_refused_before_anything_is_asked(
     assert (done.exit_code, done.stderr.split(": ")[0]) == (2, f"{file}:2:33")
     assert perdure("pipelines", "estimate", str(tmp_path / "no.yaml")).exit_code == 2
     assert not estimating.requests
+
+
+def test_mistakes_that_only_the_api_sees_are_placed_in_the_file(
+    perdure: Callable[..., Result], estimating: Fake, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nsteps: [{name: one, capability: summarization}]\n")
+    pointers = ["/definition/steps/0/capability", "/definition/timeout"]
+    errors = [{"pointer": pointer, "message": "Odd."} for pointer in pointers]
+    estimating.answers["POST /estimate"] = [problem(422, "invalid", "Odd. Odd.", errors=errors)]
+    done = perdure("pipelines", "estimate", str(file))
+    assert (done.exit_code, done.stderr) == (2, f"{file}:2:33: Odd.\n{file}:1:1: Odd.\n")

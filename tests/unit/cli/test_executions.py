@@ -102,6 +102,16 @@ def test_providers_show_what_is_missing(perdure: Perdure) -> None:
     assert "cooling down until 2026-11-24T02:00:00Z" in presidio
 
 
+def test_a_capability_that_nobody_offers_is_told_the_nearest_one(perdure: Perdure) -> None:
+    meant = "transcription_diarization"
+    done = perdure("providers", "--capability", "transcription_diarizaton")
+    assert done.exit_code == 2
+    assert (
+        done.stderr == f"error: nobody offers 'transcription_diarizaton': did you mean {meant}?\n"
+    )
+    assert perdure("providers", "--capability", meant).exit_code == 0
+
+
 def test_providers_show_limits_and_weaknesses_below_the_offer(perdure: Perdure) -> None:
     lines = perdure("providers").stdout.splitlines()
     [place] = [number for number, line in enumerate(lines) if "pocketsphinx" in line]
