@@ -13,6 +13,7 @@ from tempfile import mkdtemp
 
 import structlog
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -20,6 +21,7 @@ from activities.call import ProviderActivities
 from activities.heartbeats import MIN_INTERVAL
 from activities.predicates import Functions, PredicateActivities
 from activities.run import RunActivities
+from activities.sweep import SweepActivities
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
 from connection import TemporalUnreachable, connect
@@ -35,6 +37,7 @@ from providers.builtin import build_adapters
 from providers.registry import CapabilityRegistry, install_registry
 from settings import Settings, SettingsError
 from workflows.pipeline import PipelineWorkflow
+from workflows.sweep import ReservationSweep, ensure_sweep
 
 # Our own rooms and the libraries that they need are loaded once, not anew for every run.
 _PASSED_THROUGH = (
@@ -65,6 +68,7 @@ def create_worker(
     settings: Settings,
     providers: ProviderActivities,
     runs: RunActivities,
+    sweep: SweepActivities,
     functions: Functions | None = None,
 ) -> Worker:
     """Assemble the Temporal worker.
@@ -74,19 +78,21 @@ def create_worker(
         settings: The task queue is taken from here.
         providers: The activities that call providers.
         runs: The activities at the edges of a run.
+        sweep: The activity that looks after reservations.
         functions: Those of pipelines that were defined in code; may grow while the worker runs.
     """
     predicates = PredicateActivities({} if functions is None else functions)
     return Worker(
         client,
         task_queue=settings.ai_task_queue,
-        workflows=[PipelineWorkflow],
+        workflows=[PipelineWorkflow, ReservationSweep],
         activities=[
             providers.call_provider,
             runs.admit,
             runs.settle,
             runs.request_cancellation,
             predicates.evaluate_predicate,
+            sweep.sweep_reservations,
         ],
         workflow_runner=workflow_runner(),
         # A call hears of its cancellation with its next heartbeat.
@@ -115,7 +121,12 @@ async def running_worker(
         )
         providers = ProviderActivities(registry, ledger, artifacts, fetcher, metrics)
         runs = RunActivities(client, registry, ledger, artifacts, metrics)
-        async with create_worker(client, settings, providers, runs, functions):
+        sweep = SweepActivities(client, ledger, artifacts)
+        async with create_worker(client, settings, providers, runs, sweep, functions):
+            try:
+                await ensure_sweep(client, settings.ai_task_queue)
+            except RPCError as error:  # another worker, or the next start, may do it
+                log.exception("reservation sweep not scheduled", error=str(error))
             yield
     finally:
         await registry.close()

@@ -16,6 +16,7 @@ CALL_PROVIDER = "call_provider"
 SETTLE = "settle"
 REQUEST_CANCELLATION = "request_cancellation"
 EVALUATE_PREDICATE = "evaluate_predicate"
+SWEEP = "sweep_reservations"
 
 FUNCTION_NOT_FOUND = "function_not_found"
 """Type of the error of a worker that has not the function which a definition names."""
@@ -215,6 +216,20 @@ class Settlement(Value):
     known_cost_usd: Money
     completed_at: datetime
     notes: tuple[StepNote, ...] = Field(default=())
+
+
+class Swept(Value):
+    """How many reservations were looked at, by what was done with them.
+
+    Attributes:
+        extended: Their runs are under way.
+        released: Their runs are closed, or were never started.
+        kept: Temporal did not tell.
+    """
+
+    extended: int
+    released: int
+    kept: int
 
 
 def whole_ms(moment: datetime) -> datetime:

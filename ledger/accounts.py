@@ -242,7 +242,8 @@ class Booking:
         )
         if leaving is not None:
             room = budget.limit_usd - spent - reserved - leaving
-            statement = statement.where(periods.c.spent_usd + periods.c.reserved_usd <= literal(room, Usd()))
+            taken = periods.c.spent_usd + periods.c.reserved_usd
+            statement = statement.where(taken <= literal(room, Usd()))
         row = (await self.connection.execute(statement)).one_or_none()
         if row is None:
             row = (await self.connection.execute(select(periods).where(month))).one()

@@ -41,6 +41,7 @@ _EXAMPLES = {
     "sqlite": "sqlite+aiosqlite:///./perdure.db",
     "postgresql": "postgresql+asyncpg://perdure:password@localhost/perdure",
 }
+_NOT_ALLOWED = "42501"  # SQLSTATE (PostgreSQL 15, appendix A)
 _WAL_TIMEOUT = 10.0  # s
 _WAL_RETRY = 0.02  # s
 
@@ -162,11 +163,7 @@ async def migrate(engine: AsyncEngine) -> Migrated:
             f"({error}). Install that version, or one that came after it."
         ) from error
     except (OSError, DBAPIError, sqlite3.DatabaseError) as error:
-        example = _EXAMPLES[engine.dialect.name]
-        raise SettingsError(
-            f"AI_DATABASE_URL: the database can't be opened ({_reason(error)}). "
-            f"Example: AI_DATABASE_URL={example}"
-        ) from error
+        raise SettingsError(_unusable(engine, error)) from error
 
 
 async def _migrate_patiently(url: URL) -> Migrated:
@@ -177,6 +174,36 @@ async def _migrate_patiently(url: URL) -> Migrated:
             return await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
+
+
+async def find_revision(url: str) -> str | None:
+    """Return the revision of the database's tables; None where there are none yet.
+
+    Raises:
+        SettingsError: The database can't be opened.
+    """
+    engine = create_engine(url)
+    try:
+        async with reading(engine) as connection:
+            return await connection.run_sync(
+                lambda sync: MigrationContext.configure(sync).get_current_revision()
+            )
+    except (OSError, DBAPIError) as error:
+        raise SettingsError(_unusable(engine, error)) from error
+    finally:
+        await engine.dispose()
+
+
+def _unusable(engine: AsyncEngine, error: BaseException) -> str:
+    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _NOT_ALLOWED:
+        return (
+            f"AI_DATABASE_URL: the tables are not up to date ({_reason(error)}). "
+            "Run `perdure db upgrade` as a user who may change them."
+        )
+    return (
+        f"AI_DATABASE_URL: the database can't be opened ({_reason(error)}). "
+        f"Example: AI_DATABASE_URL={_EXAMPLES[engine.dialect.name]}"
+    )
 
 
 def _reason(error: BaseException) -> str:

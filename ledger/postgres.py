@@ -110,7 +110,7 @@ def _connect(
     try:
         return dialect.connect(*arguments, **options)
     except (OSError, driver.Error) as error:
-        raise driver.OperationalError(_first_line(error), error) from error
+        raise driver.OperationalError(str(error) or "no answer", error) from error
 
 
 def _look_alive(connection: AdaptedConnection, entry: ConnectionPoolEntry, _proxy: Any) -> None:
@@ -137,14 +137,11 @@ def _translate(context: ExceptionContext) -> Exception | None:
     passing = state[:2] in _PASSING_CLASSES or state in _PASSING_STATES
     if not (context.is_disconnect or passing):
         return None
+    said = error if str(error) else TimeoutError("no answer")
     return OperationalError(
         context.statement,
         None,
-        Exception(_first_line(error)),
+        said,
         hide_parameters=True,
         connection_invalidated=context.is_disconnect,
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__

@@ -176,13 +176,18 @@ class Runs:
         async with self._engine.begin() as connection:
             await connection.execute(update(reservations).where(row).values(lease_until=until))
 
-    async def release(self, execution_id: str) -> None:
-        """Give back what a run holds that will never settle, and wipe its answers."""
+    async def release(self, execution_id: str) -> str:
+        """Give back what a run holds that will not settle, and wipe its answers.
+
+        Returns:
+            The tenant.
+        """
         async with booking(self._engine, self._default) as transaction:
             account, budget = await transaction.get(execution_id)
             await _end_calls(transaction, execution_id)
             after = replace(account, state=ReservationState.RELEASED)
             await transaction.move(account, after, budget)
+        return account.tenant_id
 
     async def stored_answers(self, execution_id: str) -> Sequence[str]:
         """List the artifacts that hold answers of a run, which go before its receipts are wiped."""

@@ -17,16 +17,19 @@ from temporalio.client import Client
 from activities.call import ProviderActivities
 from activities.predicates import Functions
 from activities.run import RunActivities
+from activities.sweep import SweepActivities
 from artifacts.fetch import Fetcher
 from artifacts.store import ArtifactStore
 from connection import connect
 from devserver import DevServerDescription, dev_server, free_port
+from ledger.books import Ledger
+from ledger.budgets import Budget
 from ledger.database import create_engine, migrate
-from ledger.entries import Ledger
 from observability.metrics import get_ai_metrics
 from providers.adapters.base import ProviderAdapter
 from providers.registry import CapabilityRegistry
 from settings import Settings
+from tests.postgres import PostgresServer, postgres_server
 from tests.runs import RunningWorker, StartWorker
 from tests.serving import serve_api
 from worker import create_worker
@@ -102,24 +105,46 @@ async def client(temporal: DevServerDescription) -> Client:
     return await connect(target=temporal.target, namespace=temporal.namespace)
 
 
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """One PostgreSQL server for the whole session."""
+    with postgres_server(tmp_path_factory.mktemp("postgres") / "postgres.log") as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of this test's own; SQLite, unless it is parametrised with `postgresql`."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path / 'data' / 'perdure.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with server.database() as url:
+        yield url
+
+
 @pytest.fixture
 def settings(
-    tmp_path: Path, temporal: DevServerDescription, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    database_url: str,
+    temporal: DevServerDescription,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
     """Settings of a stack of its own: data folder and task queue are this test's."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.target)
     monkeypatch.setenv("TEMPORAL_NAMESPACE", temporal.namespace)
     return Settings(
         ai_data_dir=tmp_path / "data",
+        ai_database_url=database_url,
         ai_task_queue=f"test-{uuid4().hex[:8]}",
         ai_fetch_allowed_hosts=(),
     )
 
 
 @pytest.fixture
-async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    settings.ai_data_dir.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(settings.database_url)
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """Connect to this test's database, which is migrated."""
+    engine = create_engine(database_url)
     await migrate(engine)
     yield engine
     await engine.dispose()
@@ -136,7 +161,7 @@ async def start_worker(
             *adapters: ProviderAdapter, functions: Functions | None = None
         ) -> RunningWorker:
             registry = CapabilityRegistry(adapters)
-            ledger, metrics = Ledger(engine), get_ai_metrics()
+            ledger, metrics = Ledger(engine, Budget.of(settings)), get_ai_metrics()
             artifacts = ArtifactStore(
                 engine, settings.ai_data_dir / "artifacts", max_bytes=settings.ai_max_artifact_bytes
             )
@@ -149,7 +174,8 @@ async def start_worker(
                 client,
                 settings,
                 ProviderActivities(registry, ledger, artifacts, fetcher, metrics),
-                RunActivities(client, registry, ledger, metrics),
+                RunActivities(client, registry, ledger, artifacts, metrics),
+                SweepActivities(client, ledger, artifacts),
                 functions,
             )
             await running.enter_async_context(worker)
