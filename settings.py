@@ -127,14 +127,13 @@ class Settings(BaseSettings):
     ai_data_dir: Path = Field(
         Path(".perdure"), description="Folder for all local state.", examples=[".perdure"]
     )
-    ai_database_url: str | None = Field(
+    ai_database_url: SecretStr | None = Field(
         None,
         description="URL of the ledger's database; default: SQLite in the data folder.",
         examples=[
             "postgresql+asyncpg://perdure:password@localhost/perdure",
             "sqlite+aiosqlite:///./perdure.db",
         ],
-        repr=False,  # it may hold a password
     )
     ai_task_queue: str = Field(
         "perdure", description="Temporal task queue.", examples=["perdure"], min_length=1
@@ -249,12 +248,12 @@ class Settings(BaseSettings):
 
     @field_validator("ai_database_url")
     @classmethod
-    def _known_database(cls, value: str | None) -> str | None:
-        if value is None or value.startswith("sqlite+aiosqlite:///"):
-            return value
-        if not value.startswith("postgresql+asyncpg://"):
+    def _known_database(cls, value: SecretStr | None) -> SecretStr | None:
+        address = "" if value is None else value.get_secret_value()
+        if address.startswith("postgresql+asyncpg://"):
+            _check_postgres_address(address)
+        elif value is not None and not address.startswith("sqlite+aiosqlite:///"):
             raise ValueError("must begin with postgresql+asyncpg:// or sqlite+aiosqlite:///")
-        _check_postgres_address(value)
         return value
 
     def prepare_data_dir(self) -> None:
@@ -276,8 +275,10 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """The ledger's database."""
-        return self.ai_database_url or f"sqlite+aiosqlite:///{self.ai_data_dir / 'perdure.db'}"
+        """The ledger's database; may hold a password."""
+        if self.ai_database_url is not None:
+            return self.ai_database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.ai_data_dir / 'perdure.db'}"
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

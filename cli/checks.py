@@ -1,5 +1,6 @@
 """What `perdure doctor` looks at on this machine. Nothing is made, migrated or sent."""
 
+import asyncio
 import re
 import shutil
 import sqlite3
@@ -16,9 +17,10 @@ from sqlalchemy.engine import make_url
 
 from cli.figures import count
 from devserver import DevServerDescription, is_free
+from ledger.database import find_revision, newest_revision
 from providers.registry import CapabilityRegistry
 from providers.types import Capability, Offer
-from settings import Settings
+from settings import Settings, SettingsError
 
 Status = Literal["ok", "note", "problem"]
 
@@ -87,7 +89,10 @@ def check_data_folder(settings: Settings) -> Check:
 
 def check_database(settings: Settings) -> Check:
     """See whether the database can be read; it is neither made nor migrated."""
-    path = Path(make_url(settings.database_url).database or "").absolute()
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "postgresql":
+        return _check_postgres(settings.database_url)
+    path = Path(url.database or "").absolute()
     if not path.exists():
         return Check("database", "ok", f"{path}, made at the first start")
     try:
@@ -98,6 +103,21 @@ def check_database(settings: Settings) -> Check:
         mend = f"Move {path} away, or set AI_DATABASE_URL to another one."
         return Check("database", "problem", f"{path}: {error}", mend)
     return Check("database", "ok", f"{path}, at migration {', '.join(row[0] for row in rows)}")
+
+
+def _check_postgres(url: str) -> Check:
+    shown = make_url(url).render_as_string(hide_password=True)
+    try:
+        found = asyncio.run(find_revision(url))
+    except SettingsError as error:
+        found, _, example = str(error).partition(" Example: ")
+        return Check("database", "problem", f"{shown}: {found}", example)
+    newest = newest_revision()
+    if found == newest:
+        return Check("database", "ok", f"{shown}, at migration {found}")
+    state = f"at migration {found}, not {newest}" if found else "without tables"
+    mend = "Run `perdure db upgrade`; API and workers do the same when they start."
+    return Check("database", "note", f"{shown}, {state}", mend)
 
 
 def check_providers(settings: Settings, registry: CapabilityRegistry) -> Sequence[Check]:

@@ -34,8 +34,11 @@ def settings_or_exit(*, data_dir: Path | None = None) -> Settings:
     return settings
 
 
-def prepare_or_exit(settings: Settings) -> None:
+def prepare_or_exit(settings: Settings) -> tuple[str | None, str]:
     """Migrate the database; one that can't be opened ends the command with one line.
+
+    Returns:
+        The revisions before (null for an empty database) and after.
 
     Raises:
         UsageMistakeError: naming the variable and an example.
@@ -43,6 +46,6 @@ def prepare_or_exit(settings: Settings) -> None:
     from ledger.database import prepare_database  # noqa: PLC0415 - half a second
 
     try:
-        asyncio.run(prepare_database(settings.database_url))
+        return asyncio.run(prepare_database(settings.database_url))
     except SettingsError as error:
         raise UsageMistakeError(str(error)) from None

@@ -20,6 +20,7 @@ COMMANDS = {
     "dev": Lazy("cli.dev:dev", "Temporal, worker and API in one terminal.", _PROCESSES),
     "api": Lazy("cli.serve:api", "An API process.", _PROCESSES),
     "worker": Lazy("cli.serve:worker", "A worker process.", _PROCESSES),
+    "db": Lazy("cli.database:db", "The ledger's database.", _PROCESSES),
 }
 
 

@@ -1,5 +1,6 @@
 """A wrong setting is one line that says how to mend it."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,9 @@ def test_other_programs_variables_are_let_be(folder: Path) -> None:
     [
         ("OPENAI_API_KEY", f"{KEY} \u00e9"),
         ("AI_DATABASE_URL", f"postgresql://jane:{KEY}@host/db"),
+        ("AI_DATABASE_URL", f"postgresql+asyncpg://jane:{KEY}@host"),
+        ("AI_DATABASE_URL", f"postgresql+asyncpg://jane:a@{KEY}@host/db"),
+        ("AI_DATABASE_URL", f"postgresql+asyncpg://jane:1/{KEY}?b@host/db"),
         ("OPENAI_BASE_URL", f"ftp://jane:{KEY}@host/v1"),
     ],
 )
@@ -131,8 +135,56 @@ def test_a_wrong_secret_is_never_shown(
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+asyncpg://jane:p%40ss@db.example.com:5433/perdure?ssl=verify-full",
+        "postgresql+asyncpg://jane@/perdure?host=/var/run/postgresql",
+        "postgresql+asyncpg://jane:secret@[::1]/perdure",
+        "sqlite+aiosqlite:////var/lib/perdure.db",
+    ],
+)
+def test_a_database_is_taken_as_it_is_given(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("AI_DATABASE_URL", url)
+    assert Settings.load().database_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (
+            "postgres://host/db",
+            r"must begin with postgresql\+asyncpg:// or sqlite\+aiosqlite:///\.",
+        ),
+        ("postgresql+psycopg://host/db", "must begin with"),
+        ("postgresql+asyncpg://host", "must name a host and a database"),
+        ("postgresql+asyncpg:///db", "must name a host and a database"),
+        ("postgresql+asyncpg://jane:a/b@host/db", "written as %40"),
+        ("postgresql+asyncpg://jane:a#b@host/db", "written as %40"),
+        ("postgresql+asyncpg://jane:a@b@host/db", "written as %40"),
+        ("postgresql+asyncpg://host:99999/db", "must name a host"),
+        ("postgresql+asyncpg://host/db?sslmode=require", "takes the parameters ssl and host only"),
+        ("postgresql+asyncpg://host/db?ssl=true", "'ssl' takes disable, .*, verify-full"),
+    ],
+)
+def test_a_database_that_could_not_be_reached_by_its_address_is_told_why(
+    monkeypatch: pytest.MonkeyPatch, url: str, reason: str
+) -> None:
+    monkeypatch.setenv("AI_DATABASE_URL", url)
+    with pytest.raises(SettingsError, match=reason):
+        Settings.load()
+
+
+def test_postgresql_without_its_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    monkeypatch.setenv("AI_DATABASE_URL", "postgresql+asyncpg://jane:secret@host/db")
+    with pytest.raises(SettingsError, match=r"pip install 'perdure\[postgres\]'"):
+        Settings.load()
+
+
 def test_a_key_is_not_shown_by_printing_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("AI_DATABASE_URL", f"postgresql+asyncpg://jane:{KEY}@host/db")
     settings = Settings.load()
     assert settings.openai_api_key is not None
     assert settings.openai_api_key.get_secret_value() == KEY
