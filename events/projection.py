@@ -142,7 +142,10 @@ class Projection:
         call = self._calls.pop(fact.number)
         self._retried(fact.number, call, fact.at)
         failure = failure_of(fact.error, call)
-        self._state.call_failed(call, failure.attempt - call.earlier_attempts)
+        self._state.call_failed(call, failure)
+        if failure.cost_usd:
+            cost: dict[str, Any] = {"attempt": failure.attempt, "cost_usd": failure.cost_usd}
+            self._emit(EventType.COST_INCURRED, fact.at, call=call, **cost)
 
     def _retried(self, number: int, call: CallProviderInput, at: datetime) -> None:
         """Tell that an activity needed more than one attempt."""

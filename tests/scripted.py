@@ -111,3 +111,11 @@ class ScriptedAdapter(ProviderAdapter):
         act = self._acts[min(len(self.calls), len(self._acts) - 1)]
         self.calls.append(call)
         return await act(call, report_progress)
+
+
+class BoundedAdapter(ScriptedAdapter):
+    """A scripted provider that knows how much it will use: 10 characters at most."""
+
+    async def upper_bounds(self, call: ProviderCall) -> Sequence[Usage]:
+        del call
+        return (Usage(characters=10),)

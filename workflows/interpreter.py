@@ -184,7 +184,7 @@ class Interpreter:
                 result = await self._stopping.watch(start_call(call))
             except ActivityError as error:
                 failure = failure_of(error, call)
-                self._state.call_failed(call, failure.attempt - attempts)
+                self._state.call_failed(call, failure)
                 attempts = failure.attempt
                 if failure.code != "worker_lost":
                     break

@@ -8,7 +8,7 @@ it comes from a payload that both can see, never from a clock.
 from datetime import datetime
 from decimal import Decimal
 
-from activities.types import CallProviderInput, CallProviderResult, Settlement, StepNote
+from activities.types import CallFailure, CallProviderInput, CallProviderResult, Settlement, StepNote
 from pipelines.model import PipelineDefinition
 from providers.types import Capability
 from workflows.types import ExecutionStatus, RunStatus, StepState, StepStatus
@@ -34,6 +34,7 @@ class ExecutionState:
     ) -> None:
         """Begin as pending, with every step pending."""
         self._optional = {step.name for step in definition.steps if step.optional}
+        self._unknown: set[str] = set()
         self._steps = {
             step.name: StepStatus(name=step.name, capability=step.capability)
             for step in definition.steps
@@ -74,9 +75,13 @@ class ExecutionState:
         step.attempts += 1
         self._changed()
 
-    def call_failed(self, call: CallProviderInput, attempts: int) -> None:
-        """Record how many attempts a call that was not answered has had."""
-        self.step(call.step.name).attempts += attempts - 1
+    def call_failed(self, call: CallProviderInput, failure: CallFailure) -> None:
+        """Record how many attempts a call that was not answered has had, and their cost."""
+        step = self.step(call.step.name)
+        asked = failure.attempt - call.earlier_attempts
+        step.attempts += asked - 1
+        if asked:
+            self._add_cost(step, failure.cost_usd)
 
     def call_completed(self, call: CallProviderInput, result: CallProviderResult) -> None:
         """Record an answer."""
@@ -84,8 +89,7 @@ class ExecutionState:
         step.status = StepState.COMPLETED
         step.provider, step.model = result.provider, result.model
         step.attempts += result.attempt - call.earlier_attempts - 1
-        step.cost_usd = result.cost_usd
-        self.status.known_cost_usd += result.cost_usd or Decimal(0)
+        self._add_cost(step, result.cost_usd)
         self._end_step(step, result.completed_at)
 
     def noted(self, note: StepNote) -> None:
@@ -124,6 +128,14 @@ class ExecutionState:
         """Tell whether the run is past a step; it never gets past a failure that ends it."""
         failed = step.status == StepState.FAILED and step.name in self._optional
         return step.status in _ENDED or failed
+
+    def _add_cost(self, step: StepStatus, cost: Decimal | None) -> None:
+        """Add a call's cost; one that is unknown makes the step's unknown for good."""
+        if cost is None:
+            self._unknown.add(step.name)
+        self.status.known_cost_usd += cost or 0
+        unknown = cost is None or step.name in self._unknown
+        step.cost_usd = None if unknown else (step.cost_usd or 0) + cost
 
     def _end_step(self, step: StepStatus, at: datetime) -> None:
         step.completed_at = at

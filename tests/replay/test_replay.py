@@ -7,6 +7,7 @@ behaviour, and never rewrite an old one to make this pass.
 
 import json
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from events.projection import Projection
 from providers.errors import InvalidRequest, ProviderFault, ProviderUnavailable
 from providers.types import Capability, QualityTier
 from tests.runs import StartWorker, eventually, redact_then_summarize, start
-from tests.scripted import Hang, ScriptedAdapter, answer, fail
+from tests.scripted import BoundedAdapter, Hang, ScriptedAdapter, answer, fail
 from worker import workflow_runner
 from workflows.pipeline import PipelineWorkflow
 
@@ -104,6 +105,18 @@ async def predicate(start_worker: StartWorker) -> Handle:
     return await start(worker, definition)
 
 
+async def not_admitted(start_worker: StartWorker) -> Handle:
+    worker = await start_worker(ScriptedAdapter())
+    await worker.ledger.budgets.set_limit("tenant-1", Decimal("0.001"))
+    return await start(worker, redact_then_summarize())
+
+
+async def capped(start_worker: StartWorker) -> Handle:
+    """The second step is one that the run could do without; a budget stops the run all the same."""
+    worker = await start_worker(BoundedAdapter(answer(characters=10)))
+    return await start(worker, redact_then_summarize(optional=True), max_cost_usd=Decimal("0.011"))
+
+
 SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -119,6 +132,8 @@ SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
         timed_out,
         terminated,
         predicate,
+        not_admitted,
+        capped,
     )
 }
 

@@ -19,7 +19,7 @@ from ledger.books import Ledger
 from ledger.budgets import Budget
 from ledger.runs import RunRequest
 from observability.metrics import get_ai_metrics
-from pipelines.model import PipelineDefinition
+from pipelines.model import PipelineDefinition, RetryPolicy
 from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
 from providers.errors import (
     InvalidRequest,
@@ -90,7 +90,24 @@ async def test_a_candidate_that_failed_after_it_was_paid_is_part_of_the_total(
     worker = await start_worker(first, second)
     handle = await start(worker, redact_then_summarize())
     await handle.result()
-    assert (await progress(handle)).total_cost_usd == Decimal("0.034")
+    status = await progress(handle)
+    assert status.total_cost_usd == Decimal("0.034")
+    assert [step.cost_usd for step in status.steps] == [Decimal("0.017"), Decimal("0.017")]
+
+
+async def test_a_step_of_which_one_candidate_may_have_been_sold_has_no_known_cost(
+    start_worker: StartWorker, hang: Hang
+) -> None:
+    second = ScriptedAdapter(name="other", tier=QualityTier.BASIC)
+    worker = await start_worker(ScriptedAdapter(hang), second)
+    step = redact_then_summarize().steps[0]
+    once = step.model_copy(update={"timeout": 0.3, "retry": RetryPolicy(max_attempts=1)})
+    definition = redact_then_summarize().model_copy(update={"steps": (once,)})
+    handle = await start(worker, definition)
+    await handle.result()
+    status = await progress(handle)
+    assert [step.cost_usd for step in status.steps] == [None]
+    assert (status.total_cost_usd, status.known_cost_usd) == (None, Decimal("0.01"))
 
 
 @pytest.mark.parametrize(
