@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
 from providers.answering import answer_faults
@@ -124,7 +125,7 @@ class Trial:
 
     async def _call(self, report_progress: ReportProgress) -> ProviderAnswer:
         call = ProviderCall(
-            call_id="contract",
+            call_id=f"contract-{uuid4()}",
             capability=self._offer.capability,
             model=self._offer.model,
             request=self._request,

@@ -124,6 +124,22 @@ def test_provider_that_is_not_wanted_or_not_available_is_not_measured() -> None:
     assert other.calls == []
 
 
+def test_texts_are_measured_where_nobody_can_speak(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    both = [Capability.TRANSCRIPTION, Capability.PII_REDACTION]
+    adapter = ScriptedAdapter(Perfect(), capabilities=both)
+    ((_, figures),) = asyncio.run(measure([adapter]))
+    assert set(figures) == {"PII recall", "PII precision"}
+
+
+def test_each_question_has_an_id_of_its_own() -> None:
+    adapter = ScriptedAdapter(Perfect(), capabilities=[Capability.PII_REDACTION])
+    asyncio.run(measure([adapter]))
+    assert len({call.call_id for call in adapter.calls}) == len(adapter.calls) == 30
+
+
 @pytest.mark.skipif(shutil.which("flite") is None, reason="the flite binary is not installed")
 def test_word_error_rate_is_over_all_words_that_were_said() -> None:
     silence = TranscriptionResponse(text="", language="en", duration_seconds=1, segments=None)

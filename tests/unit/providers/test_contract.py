@@ -96,6 +96,9 @@ async def test_an_adapter_that_does_everything_right_passes() -> None:
     assert [call.model for call in adapter.asked].count("m") == 4
     assert [call.model for call in adapter.asked].count("n") == 4
     assert {call.model for call in adapter.asked} == {"m", "n"}
+    assert len({call.call_id for call in adapter.asked}) == 8, (
+        "one that is known is not asked again"
+    )
 
 
 async def test_everything_that_is_wrong_is_told_together() -> None:
