@@ -27,7 +27,12 @@ from connection import connect
 from devserver import DevServerDescription, dev_server, free_port
 from events.projection import Projection
 from events.store import EventStore, install_event_store
-from observability import BudgetExceededException, get_ai_tracer, get_budget_service
+from ledger.books import Ledger
+from ledger.budgets import Budget
+from ledger.database import create_engine, prepare_database
+from ledger.service import LedgerBudgets
+from observability import BudgetExceededException, BudgetService, get_ai_tracer
+from observability.budget import install_budget_service
 from pipelines.catalogue import load_catalogue
 from pipelines.inputs import check_input
 from pipelines.model import CodeSetting, PipelineDefinition
@@ -120,7 +125,7 @@ class InstrumentedOrchestrator:
         if self._session is not None:
             raise RuntimeError("This orchestrator is running already.")
         self._session = await self._running.enter_async_context(self._open())
-        self._running.enter_context(_in_use(self, self._session.events))
+        self._running.enter_context(_in_use(self, self._session))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -136,6 +141,7 @@ class InstrumentedOrchestrator:
         *,
         tags: Mapping[str, str] | None = None,
         priority: int = DEFAULT_PRIORITY,
+        max_cost_usd: Decimal | None = None,
     ) -> ExecutionResult:
         """Run a pipeline and wait for its end, however it ends.
 
@@ -147,27 +153,30 @@ class InstrumentedOrchestrator:
             tenant_id: Who pays, and who may see the run.
             tags: What to find the run by.
             priority: From 1 (first) to 5.
+            max_cost_usd: The most that this run may spend.
 
         Raises:
             InvalidDefinition: The pipeline says something that is not supported yet.
             InvalidInput: The input does not fit the pipeline's schema.
-            BudgetExceededException: The tenant's budget does not allow the run.
+            BudgetExceededException: The tenant has nothing left. A run that needs more than what is
+                left fails with code `budget_exceeded`.
             TemporalUnreachable: Nothing answers where Temporal should be.
         """
         check_supported(pipeline)
         check_input(pipeline, input_data)
-        check = await get_budget_service().check_budget(tenant_id)
-        if not check.allowed:
-            raise BudgetExceededException(check.message)
         run = PipelineInput(
             tenant_id=tenant_id,
             definition=pipeline,
             input_data=input_data,
             tags=dict(tags or {}),
+            max_cost_usd=max_cost_usd,
         )
         execution_id = new_execution_id()
         context = {"execution_id": execution_id, "tenant_id": tenant_id}
         async with get_ai_tracer().pipeline_span(pipeline, context), self._connected() as session:
+            check = await session.budgets.check_budget(tenant_id)
+            if not check.allowed:
+                raise BudgetExceededException(check.message)
             return await session.execute(run, execution_id, priority)
 
     @asynccontextmanager
@@ -192,7 +201,11 @@ class InstrumentedOrchestrator:
                 client = await connect(target=description.target, namespace=description.namespace)
             else:
                 client = await connect()
-            session = _Session(client, settings.ai_task_queue)
+            await prepare_database(settings.database_url)
+            engine = create_engine(settings.database_url)
+            running.push_async_callback(engine.dispose)
+            budgets = LedgerBudgets(Ledger(engine, Budget.of(settings)).budgets)
+            session = _Session(client, settings.ai_task_queue, budgets)
             running.push_async_callback(session.events.close)
             if self._own_worker:
                 registry = CapabilityRegistry(build_adapters(settings))
@@ -208,7 +221,8 @@ class InstrumentedOrchestrator:
 class _Session:
     """A connection, and what runs over it need."""
 
-    def __init__(self, client: Client, task_queue: str) -> None:
+    def __init__(self, client: Client, task_queue: str, budgets: BudgetService) -> None:
+        self.budgets = budgets
         self.events = EventStore(client)
         self.functions: dict[str, Mapping[tuple[str, CodeSetting], Callable[..., Any]]] = {}
         self._client = client
@@ -237,16 +251,18 @@ _running: InstrumentedOrchestrator | None = None
 
 
 @contextmanager
-def _in_use(orchestrator: InstrumentedOrchestrator, events: EventStore) -> Iterator[None]:
-    """Let `get_instrumented_orchestrator` and `get_event_store` return these in the block."""
+def _in_use(orchestrator: InstrumentedOrchestrator, session: _Session) -> Iterator[None]:
+    """Let the functions that return what is in use return these in the block."""
     global _running  # noqa: PLW0603 - the one place where a process keeps its orchestrator
     before, _running = _running, orchestrator
-    store_before = install_event_store(events)
+    store_before = install_event_store(session.events)
+    budgets_before = install_budget_service(session.budgets)
     try:
         yield
     finally:
         _running = before
         install_event_store(store_before)
+        install_budget_service(budgets_before)
 
 
 def get_instrumented_orchestrator() -> InstrumentedOrchestrator:

@@ -8,11 +8,13 @@ from fastapi import FastAPI
 from activities.estimates import Estimates
 from api import (
     artifacts,
+    budgets,
     catalog,
     definitions,
     estimates,
     executions,
     health,
+    invoices,
     listing,
     problems,
     streams,
@@ -27,6 +29,8 @@ from ledger.books import Ledger
 from ledger.budgets import Budget
 from ledger.database import create_engine
 from ledger.definitions import RegisteredDefinitions
+from ledger.service import LedgerBudgets
+from observability.budget import install_budget_service
 from pipelines.catalogue import install_catalogue, load_catalogue
 from pipelines.vocabulary import vocabulary_of
 from providers.builtin import build_adapters
@@ -49,6 +53,8 @@ def create_app(settings: Settings) -> FastAPI:
         engine = create_engine(settings.database_url)
         install_registry(registry)
         install_catalogue(catalogue)
+        ledger = Ledger(engine, Budget.of(settings))
+        install_budget_service(LedgerBudgets(ledger.budgets))
         artifact_store = ArtifactStore(
             engine, settings.ai_data_dir / "artifacts", max_bytes=settings.ai_max_artifact_bytes
         )
@@ -64,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
                 max_bytes=settings.ai_max_artifact_bytes,
                 folder=settings.ai_data_dir / "downloads",
             ),
-            ledger=Ledger(engine, Budget.of(settings)),
+            ledger=ledger,
             estimates=Estimates(registry, artifact_store),
             events=EventStore(client),
         )
@@ -90,8 +96,10 @@ def create_app(settings: Settings) -> FastAPI:
         definitions.router,
         estimates.router,
         artifacts.router,
+        budgets.router,
         listing.router,
         executions.router,
+        invoices.router,
         streams.router,
     ):
         app.include_router(router)

@@ -1,7 +1,7 @@
 """The question that comes before a run: does the tenant's money allow it?
 
-This room owns the question and its answer; who can answer, the ledger's room, is installed by a
-composition root. While nobody is installed, no limit is enforced, and the answer says so.
+This room owns the question and the form of its answer. Who answers, the ledger, is installed by a
+composition root; without one it is opened by the environment's settings.
 """
 
 from dataclasses import dataclass
@@ -27,22 +27,21 @@ class BudgetService(Protocol):
         """Say whether the tenant may start a run now. Reserves nothing."""
 
 
-class _NoLimits:
-    async def check_budget(self, tenant_id: str) -> BudgetCheck:
-        return BudgetCheck(
-            allowed=True, message=f"No limit is enforced yet for tenant '{tenant_id}'."
-        )
+_installed: BudgetService | None = None
 
 
-_installed: BudgetService = _NoLimits()
-
-
-def install_budget_service(service: BudgetService) -> None:
-    """Make `get_budget_service` return this one; for composition roots."""
-    global _installed  # noqa: PLW0603 - the one place where a process keeps its service
-    _installed = service
+def install_budget_service(service: BudgetService | None) -> BudgetService | None:
+    """Make `get_budget_service` return this one, and return the one before; for composition."""
+    global _installed
+    before, _installed = _installed, service
+    return before
 
 
 def get_budget_service() -> BudgetService:
-    """Return the installed service, or else one that enforces no limit."""
-    return _installed
+    """Return the installed service, or else one by the settings in the environment."""
+    if _installed is not None:
+        return _installed
+    # The one way from here to the ledger: a program that composes nothing has no other.
+    from ledger.service import EnvironmentBudgets  # noqa: PLC0415
+
+    return EnvironmentBudgets()

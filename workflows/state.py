@@ -8,7 +8,13 @@ it comes from a payload that both can see, never from a clock.
 from datetime import datetime
 from decimal import Decimal
 
-from activities.types import CallFailure, CallProviderInput, CallProviderResult, Settlement, StepNote
+from activities.types import (
+    CallFailure,
+    CallProviderInput,
+    CallProviderResult,
+    Settlement,
+    StepNote,
+)
 from pipelines.model import PipelineDefinition
 from providers.types import Capability
 from workflows.types import ExecutionStatus, RunStatus, StepState, StepStatus
@@ -133,9 +139,10 @@ class ExecutionState:
         """Add a call's cost; one that is unknown makes the step's unknown for good."""
         if cost is None:
             self._unknown.add(step.name)
-        self.status.known_cost_usd += cost or 0
-        unknown = cost is None or step.name in self._unknown
-        step.cost_usd = None if unknown else (step.cost_usd or 0) + cost
+        known = cost or Decimal(0)
+        self.status.known_cost_usd += known
+        total = (step.cost_usd or Decimal(0)) + known
+        step.cost_usd = None if step.name in self._unknown else total
 
     def _end_step(self, step: StepStatus, at: datetime) -> None:
         step.completed_at = at

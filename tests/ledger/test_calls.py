@@ -43,7 +43,7 @@ async def hard(engine: AsyncEngine) -> AsyncIterator[Ledger]:
     assert await ledger.reports.verify() == []
 
 
-async def standing(ledger: Ledger) -> tuple[Decimal, Decimal]:
+async def standing(ledger: Ledger) -> tuple[Decimal | int, Decimal | int]:
     """Return what the tenant's month has spent and reserved."""
     account = await ledger.budgets.account("tenant-1")
     return account.spent_usd, account.reserved_usd
@@ -209,7 +209,7 @@ async def test_a_runs_cap_holds_under_every_policy_and_over_all_attempts(
     await ledger.calls.close(first, SALE, "provider_fault")
     with pytest.raises(BudgetExceeded) as refused:
         await ledger.calls.begin(replace(first, attempt=2))
-    assert (refused.value.policy, refused.value.limit_usd) == ("max_cost_usd", 1)
+    assert (refused.value.policy, refused.value.limit_usd) == ("max_cost_usd", UNIT)
     assert "run's cap of 1 USD" in str(refused.value)
 
 

@@ -194,7 +194,7 @@ async def test_the_observability_names_do_what_they_say() -> None:
         BudgetExceededException=BudgetExceededException,
     )
     assert names["check"].allowed
-    assert "No limit is enforced yet" in names["check"].message
+    assert "100 of 100 USD left" in names["check"].message
 
 
 async def test_an_orchestrator_with_keys_runs_on_a_worker_of_its_own(

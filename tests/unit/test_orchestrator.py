@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 
 from connection import TemporalUnreachable
-from devserver import free_port
+from devserver import DevServerDescription, free_port
 from events.store import get_event_store
-from observability import BudgetExceededException
-from observability import budget as module
-from observability.budget import BudgetCheck, get_budget_service, install_budget_service
+from observability import BudgetExceededException, get_budget_service
 from orchestrator import InstrumentedOrchestrator, get_instrumented_orchestrator
 from pipelines import get_pipeline
 from pipelines.errors import InvalidInput, PipelineNotFound
@@ -86,18 +84,27 @@ async def test_temporal_that_is_not_there_is_told_in_one_line() -> None:
 
 
 async def test_a_budget_that_does_not_allow_the_run_is_an_exception(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, temporal: DevServerDescription
 ) -> None:
-    class Spent:
-        async def check_budget(self, tenant_id: str) -> BudgetCheck:
-            return BudgetCheck(allowed=False, message=f"{tenant_id} has $0 left.")
-
-    monkeypatch.setattr(module, "_installed", get_budget_service())
-    install_budget_service(Spent())
-    with pytest.raises(BudgetExceededException, match=r"tenant-1 has \$0 left"):
+    monkeypatch.setenv("AI_DEFAULT_MONTHLY_BUDGET_USD", "0")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.target)
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", temporal.namespace)
+    with pytest.raises(BudgetExceededException, match=r"'tenant-1' has nothing left of 0 USD"):
         await InstrumentedOrchestrator().execute(
             get_pipeline("pii_detection"), {"text": "Jane"}, "tenant-1"
         )
+
+
+@pytest.mark.parametrize(("policy", "allowed"), [("soft_block", False), ("warn", True)])
+async def test_without_a_block_the_budget_is_that_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, policy: str, allowed: bool
+) -> None:
+    assert (await get_budget_service().check_budget("tenant-1")).message.startswith(
+        "Tenant 'tenant-1' has 100 of 100 USD left until "
+    )
+    monkeypatch.setenv("AI_DEFAULT_MONTHLY_BUDGET_USD", "0")
+    monkeypatch.setenv("AI_BUDGET_POLICY", policy)
+    assert (await get_budget_service().check_budget("tenant-1")).allowed is allowed
 
 
 def test_outside_of_a_block_there_is_no_event_store_and_the_error_says_where_there_is() -> None:
