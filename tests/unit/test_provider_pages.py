@@ -7,9 +7,11 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+from providers.adapters.anthropic import AnthropicAdapter
 from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
+from providers.adapters.openai import OpenAIAdapter
 from providers.registry import CapabilityRegistry
-from providers.types import Capability, CostUnit, Offer, QualityTier
+from providers.types import Capability, CostUnit, Offer, QualityTier, TokenPrices
 from settings import ROOT
 from tests.packages import install
 from tests.snippets import blocks
@@ -83,6 +85,29 @@ def test_the_example_of_the_ranking_is_what_the_registry_does() -> None:
     asked = {row[0]: int(row[5]) for row in rows if row[5] != "no"}
     assert len(rows) == 5
     assert [offer.provider for offer in chain] == sorted(asked, key=lambda name: asked[name])
+
+
+def test_the_table_of_language_models_is_what_is_offered() -> None:
+    text = (ROOT / "docs" / "providers.md").read_text()
+    for adapter in (OpenAIAdapter(None), AnthropicAdapter(None)):
+        (model,) = adapter.models
+        offer = adapter.offers()[0]
+        cells = (
+            f"`{adapter.name}`",
+            f"`{model.name}`",
+            "the four text capabilities",
+            f"`{model.tier}`",
+            f"{model.context_tokens:,}, of which out {model.max_output_tokens:,}",
+            "; ".join(map(told, offer.token_prices)),
+            f"{model.retires} or later" if model.retires else "no day named",
+        )
+        assert f"\n| {' | '.join(cells)} |\n" in text
+        assert len(offer.token_prices) > 1
+
+
+def told(prices: TokenPrices) -> str:
+    above = "" if prices.above_input_tokens < 0 else f"above {prices.above_input_tokens:,} in: "
+    return f"{above}{prices.input:.2f} and {prices.output:.2f}"
 
 
 def test_every_tier_is_explained() -> None:

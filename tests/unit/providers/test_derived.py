@@ -1,5 +1,6 @@
 """What a language model is asked for summaries, moods and personal data, and what comes of it."""
 
+import hashlib
 import json
 import re
 from typing import Any
@@ -364,3 +365,22 @@ def test_prompts_have_a_version_that_offers_show() -> None:
     }
     for caveat in derived.CAVEATS.values():
         assert f"prompts {derived.PROMPTS_VERSION}" in caveat
+
+
+# What the models were told, in short; another version needs to be measured again.
+PROMPTS = {1: "d75e00d10aeb4a5e"}
+
+
+def test_prompts_only_change_with_their_version() -> None:
+    call = segments("Hello.", "Hi.")
+    requests = (
+        RedactionRequest(text="Hello."),
+        RedactionRequest(segments=call, entities=("PERSON", "SHOE_SIZE")),
+        SentimentRequest(text="Hello."),
+        SentimentRequest(segments=call),
+        SummarizationRequest(text="Hello."),
+        SummarizationRequest(text="Hello.", max_sentences=1),
+    )
+    told = "".join(derived.ask(request).model_dump_json() for request in requests)
+    digest = hashlib.sha256(told.encode()).hexdigest()[:16]
+    assert {derived.PROMPTS_VERSION: digest} == PROMPTS

@@ -1,4 +1,4 @@
-"""What is not sold by the token costs what the documentation says, to the last digit."""
+"""What calls cost is what the documentation says, to the last digit."""
 
 from decimal import Decimal
 
@@ -6,9 +6,10 @@ import pytest
 
 from providers.adapters.accent import AccentAdapter
 from providers.adapters.deepgram import DeepgramAdapter
+from providers.adapters.openai import OpenAIAdapter
 from providers.list_prices import find_unit_price
 from providers.prices import cost_of
-from providers.types import CostUnit, Offer, Usage
+from providers.types import Capability, CostUnit, Offer, Usage
 from settings import ROOT
 
 DOCUMENT = ROOT / "docs" / "providers.md"
@@ -16,28 +17,42 @@ PLAIN, DIARIZATION = DeepgramAdapter(None).offers()
 (REDACTION,) = AccentAdapter(None).offers()
 
 
-@pytest.mark.parametrize(
-    ("sold", "offer", "usage"),
-    [
-        ("minutes", PLAIN, Usage(audio_seconds=57.235)),
-        (
-            "minutes, voices told apart",
-            DIARIZATION,
-            Usage(audio_seconds=57.235, diarized_seconds=57.235),
+OPENAI = {offer.capability: offer for offer in OpenAIAdapter(None).offers()}
+EXAMPLES = {
+    "minutes": (PLAIN, Usage(audio_seconds=57.235)),
+    "minutes, voices told apart": (
+        DIARIZATION,
+        Usage(audio_seconds=57.235, diarized_seconds=57.235),
+    ),
+    "minutes, both channels": (DIARIZATION, Usage(audio_seconds=2 * 57.235)),
+    "minutes, at OpenAI": (OPENAI[Capability.TRANSCRIPTION], Usage(audio_seconds=90)),
+    "tokens of sound": (
+        OPENAI[Capability.TRANSCRIPTION_DIARIZATION],
+        Usage(input_tokens=900, input_audio_tokens=900, output_tokens=120),
+    ),
+    "tokens of text": (
+        OPENAI[Capability.LLM_GENERATION],
+        Usage(
+            input_tokens=1000,
+            cached_input_tokens=200,
+            cache_write_input_tokens=100,
+            output_tokens=51,
         ),
-        ("minutes, both channels", DIARIZATION, Usage(audio_seconds=2 * 57.235)),
-        (
-            "characters",
-            REDACTION.model_copy(update={"price": Decimal("0.00002")}),
-            Usage(characters=1234),
-        ),
-    ],
-)
-def test_documented_examples_are_reproduced_to_the_last_digit(
-    sold: str, offer: Offer, usage: Usage
-) -> None:
-    (row,) = [line for line in DOCUMENT.read_text().splitlines() if line.startswith(f"| {sold} |")]
-    assert row.split("|")[3].strip() == f"{cost_of(offer, usage):f}"
+    ),
+    "characters": (
+        REDACTION.model_copy(update={"price": Decimal("0.00002")}),
+        Usage(characters=1234),
+    ),
+}
+
+
+def test_documented_examples_are_reproduced_to_the_last_digit() -> None:
+    _, table = DOCUMENT.read_text().split("| sold | example | USD |\n| --- | --- | --- |\n")
+    rows = [line.split("|") for line in table.partition("\n\n")[0].splitlines()]
+    documented = {sold.strip(): cost.strip() for _, sold, _, cost, _ in rows}
+    assert documented == {
+        sold: f"{cost_of(offer, usage):f}" for sold, (offer, usage) in EXAMPLES.items()
+    }
 
 
 def test_telling_voices_apart_is_never_free() -> None:
