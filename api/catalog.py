@@ -14,6 +14,7 @@ from api.schemas import (
     ProviderSummary,
 )
 from pipelines.estimate import estimate
+from pipelines.schema import value_schema
 from providers.types import REQUESTS, RESPONSES, Capability
 
 router = APIRouter(prefix=PREFIX, tags=["catalog"], responses=PROBLEMS)
@@ -50,8 +51,8 @@ async def list_capabilities(services: ServicesOf) -> CapabilityList:
                 name=capability,
                 available=any(offer.available for offer in offers),
                 providers=[offer.provider for offer in offers if offer.available],
-                request_schema=REQUESTS[capability].model_json_schema(),
-                response_schema=RESPONSES[capability].model_json_schema(),
+                request_schema=value_schema(REQUESTS[capability]),
+                response_schema=value_schema(RESPONSES[capability]),
             )
         )
     return CapabilityList(capabilities=capabilities)

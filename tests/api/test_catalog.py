@@ -54,7 +54,7 @@ async def test_every_capability_is_listed_with_its_schemas(door: httpx2.AsyncCli
     redaction = next(one for one in capabilities if one["name"] == "pii_redaction")
     assert redaction["available"] is True
     assert redaction["providers"]
-    assert "text" in redaction["request_schema"]["properties"]
+    assert redaction["request_schema"]["properties"]["text"]["description"].startswith("A text")
     assert "entities" in redaction["response_schema"]["properties"]
 
 

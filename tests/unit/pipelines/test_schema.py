@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from pipelines.document import read_yaml
 from pipelines.model import PipelineDefinition, StepDefinition
 from pipelines.predefined import PREDEFINED
-from pipelines.schema import definition_schema, described
+from pipelines.schema import definition_schema, value_schema
 from pipelines.text import to_json
 from providers.types import REQUESTS, RESPONSES, Capability, Value
 
@@ -75,12 +75,42 @@ def test_a_whole_definition_fits() -> None:
         {"steps": [STEP | {"input": {"Text": "a"}}]},
         {"steps": [STEP | {"code": ["when"]}]},
         {"output": {"Text": "a"}},
+        {"steps": [STEP | {"input": {"txt": "a"}}]},
+        {"steps": [STEP | {"params": {"max_sentence": 3}}]},
+        {"steps": [STEP | {"params": {"max_sentences": "three"}}]},
+        {"steps": [STEP | {"params": {"max_sentences": 0}}]},
+        {"steps": [STEP | {"capability": "pii_redaction", "params": {"mode": "hide"}}]},
     ],
     ids=str,
 )
 def test_what_is_wrong_does_not_fit(wrong: dict[str, Any]) -> None:
     assert VALIDATOR.is_valid({"name": "demo", "steps": [STEP]})
     assert not VALIDATOR.is_valid({"name": "demo", "steps": [STEP]} | wrong)
+
+
+@pytest.mark.parametrize(
+    ("capability", "params"),
+    [
+        ("summarization", {"text": "a ${b}", "max_sentences": "${size(b)}"}),
+        ("summarization", {"max_sentences": None}),
+        ("pii_redaction", {"mode": "${mode}", "entities": ["${a}"], "segments": "${b.segments}"}),
+        ("llm_generation", {"messages": [{"role": "${a}", "content": "b"}], "response_schema": {}}),
+    ],
+)
+def test_a_text_that_gives_a_fields_value_stands_for_it(
+    capability: str, params: dict[str, Any]
+) -> None:
+    step = STEP | {"capability": capability, "params": params}
+    VALIDATOR.validate({"name": "demo", "steps": [step]})
+
+
+def test_an_editor_knows_what_each_capability_is_asked() -> None:
+    branches = definition_schema()["$defs"]["StepDefinition"]["allOf"]
+    for capability, branch in zip(Capability, branches, strict=True):
+        assert branch["if"]["properties"] == {"capability": {"const": capability}}
+        params = branch["then"]["properties"]["params"]["properties"]
+        assert list(params) == list(REQUESTS[capability].model_fields)
+        assert all(param["description"] for param in params.values())
 
 
 def test_an_editor_shows_every_setting_with_its_description() -> None:
@@ -104,6 +134,9 @@ def owners(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("model", dict.fromkeys([*REQUESTS.values(), *RESPONSES.values()]))
 def test_every_field_of_a_capability_is_described(model: type[Value]) -> None:
-    schema = described(model.model_json_schema(), model)
-    lacking = [key for key, node in schema["properties"].items() if "description" not in node]
-    assert lacking == []
+    schema = value_schema(model)
+    for node in (schema, *schema.get("$defs", {}).values()):
+        assert node["description"]
+        assert "Attributes:" not in node["description"]
+        lacking = [key for key, field in node["properties"].items() if "description" not in field]
+        assert lacking == []
