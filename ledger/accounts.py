@@ -8,7 +8,7 @@ one statement that also checks the limit: of two runs that ask for the last cent
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import Row, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ledger.budgets import WARN_FROM, Budget, budget_from, end_of, period_of
+from ledger.budgets import WARN_FROM, Budget, Clock, budget_from, end_of, period_of
 from ledger.database import Usd, insert_into
 from ledger.errors import BudgetExceeded, NotAdmitted
 from ledger.tables import budgets, periods, reservations
@@ -282,9 +282,9 @@ class Booking:
 
 
 @asynccontextmanager
-async def booking(engine: AsyncEngine, default: Budget) -> AsyncIterator[Booking]:
+async def booking(engine: AsyncEngine, default: Budget, clock: Clock) -> AsyncIterator[Booking]:
     """Open a transaction over accounts; what it found out is told when it has succeeded."""
     async with engine.begin() as connection:
-        transaction = Booking(connection, engine, default, datetime.now(UTC))
+        transaction = Booking(connection, engine, default, clock())
         yield transaction
     transaction.tell()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger.budgets import Budget, Budgets
+from ledger.budgets import Budget, Budgets, Clock, utc_now
 from ledger.calls import Calls
 from ledger.idempotency import IdempotencyKeys
 from ledger.reports import Reports
@@ -22,10 +22,17 @@ class Ledger:
         keys: Which execution an idempotency key stands for.
     """
 
-    def __init__(self, engine: AsyncEngine, default: Budget, *, lease: timedelta = LEASE) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        default: Budget,
+        *,
+        lease: timedelta = LEASE,
+        clock: Clock = utc_now,
+    ) -> None:
         """Take the engine of a migrated database, and the budget of tenants that have none."""
-        self.budgets = Budgets(engine, default)
-        self.runs = Runs(engine, default, lease)
-        self.calls = Calls(engine, default)
+        self.budgets = Budgets(engine, default, clock)
+        self.runs = Runs(engine, default, clock, lease)
+        self.calls = Calls(engine, default, clock)
         self.reports = Reports(engine)
         self.keys = IdempotencyKeys(engine)

@@ -1,6 +1,6 @@
 """Budgets: how much a tenant may spend in a calendar month, and what happens at the limit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ledger.database import insert_into, reading
 from ledger.tables import budgets, periods
 from settings import BudgetPolicy, Settings
+
+Clock = Callable[[], datetime]
+"""Tells the present moment, in UTC."""
 
 _DECEMBER = 12
 WARN_FROM = Decimal("0.8")
@@ -67,6 +70,11 @@ class Account:
         return end_of(self.period)
 
 
+def utc_now() -> datetime:
+    """Tell the present moment by the machine's clock."""
+    return datetime.now(UTC)
+
+
 def period_of(moment: date) -> str:
     """Return the month that a time or day in UTC belongs to, `YYYY-MM`."""
     return f"{moment:%Y-%m}"
@@ -99,10 +107,11 @@ def budget_from(row: Row[Any] | None, default: Budget) -> Budget:
 class Budgets:
     """Reads and sets limits."""
 
-    def __init__(self, engine: AsyncEngine, default: Budget) -> None:
+    def __init__(self, engine: AsyncEngine, default: Budget, clock: Clock) -> None:
         """Take the engine of a migrated database, and the budget of whoever has none."""
         self._engine = engine
         self._default = default
+        self._clock = clock
 
     async def of_tenant(self, tenant_id: str) -> Budget:
         """Return the tenant's budget."""
@@ -113,7 +122,7 @@ class Budgets:
 
     async def account(self, tenant_id: str, period: str | None = None) -> Account:
         """Tell how a month stands, by default the present one."""
-        period = period or period_of(datetime.now(UTC))
+        period = period or period_of(self._clock())
         query = select(periods).filter_by(tenant_id=tenant_id, period=period)
         async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
@@ -140,7 +149,7 @@ class Budgets:
         A limit below what is spent and reserved is taken: nothing new fits until it is raised or
         the month is over.
         """
-        values: dict[str, Any] = {"limit_usd": limit_usd, "updated_at": datetime.now(UTC)}
+        values: dict[str, Any] = {"limit_usd": limit_usd, "updated_at": self._clock()}
         if policy is not None:
             values["policy"] = policy.value
         new = {"tenant_id": tenant_id, "policy": self._default.policy.value, **values}

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.accounts import NOTHING, UNDECIDED, AttemptState, Booking, RunAccount, booking
-from ledger.budgets import Budget, end_of
+from ledger.budgets import Budget, Clock, end_of
 from ledger.database import insert_into, reading
 from ledger.errors import BoundNeeded, BudgetExceeded, UnboundedCall
 from ledger.tables import attempts, entries, receipts
@@ -86,10 +86,11 @@ class Receipt:
 class Calls:
     """Opens and closes attempts."""
 
-    def __init__(self, engine: AsyncEngine, default: Budget) -> None:
+    def __init__(self, engine: AsyncEngine, default: Budget, clock: Clock) -> None:
         """Take the engine of a migrated database, and the budget of whoever has none."""
         self._engine = engine
         self._default = default
+        self._clock = clock
 
     async def receipt(self, call_id: str) -> Receipt | None:
         """Return the answer to a call; None when there is none, or it was wiped."""
@@ -112,7 +113,7 @@ class Calls:
             UnboundedCall: A hard limit holds, and there is no bound.
             NotAdmitted: The run has no reservation.
         """
-        async with booking(self._engine, self._default) as transaction:
+        async with booking(self._engine, self._default, self._clock) as transaction:
             account, budget = await transaction.get(intent.execution_id)
             receipt = await _receipt(transaction.connection, intent.call_id)
             if receipt is not None:
@@ -144,7 +145,7 @@ class Calls:
             The cost of all attempts at the call so far; None when a part is unknown.
         """
         state = AttemptState.CANCELLED if cancelled else AttemptState.CONFIRMED
-        async with booking(self._engine, self._default) as transaction:
+        async with booking(self._engine, self._default, self._clock) as transaction:
             account, budget = await transaction.get(intent.execution_id)
             freed = await _end(transaction, intent, state, outcome)
             spent = NOTHING
@@ -169,7 +170,7 @@ class Calls:
                 .values(
                     state=AttemptState.UNCONFIRMED.value,
                     outcome=outcome,
-                    closed_at=func.current_timestamp(),
+                    closed_at=self._clock(),
                 )
             )
 

@@ -6,7 +6,7 @@ or its lease runs out and the sweeper finds that the run is closed or was never 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from sqlalchemy import and_, or_, select, update
@@ -20,7 +20,7 @@ from ledger.accounts import (
     RunAccount,
     booking,
 )
-from ledger.budgets import Budget, budget_from
+from ledger.budgets import Budget, Clock, budget_from
 from ledger.database import Usd, reading
 from ledger.errors import BudgetExceeded
 from ledger.idempotency import Claim, KeyUse, claim_key
@@ -78,10 +78,13 @@ class Settled:
 class Runs:
     """Reserves, settles and releases."""
 
-    def __init__(self, engine: AsyncEngine, default: Budget, lease: timedelta = LEASE) -> None:
+    def __init__(
+        self, engine: AsyncEngine, default: Budget, clock: Clock, lease: timedelta
+    ) -> None:
         """Take the engine of a migrated database, and the budget of whoever has none."""
         self._engine = engine
         self._default = default
+        self._clock = clock
         self._lease = lease
 
     async def reserve(self, run: RunRequest, key: KeyUse | None = None) -> Claim:
@@ -94,7 +97,7 @@ class Runs:
             IdempotencyKeyReused: The key belongs to another body.
         """
         try:
-            async with booking(self._engine, self._default) as transaction:
+            async with booking(self._engine, self._default, self._clock) as transaction:
                 claim = Claim(run.execution_id, None)
                 if key is not None:
                     claim = await claim_key(
@@ -133,7 +136,7 @@ class Runs:
         they were sold. Under a hard limit the run goes on holding what they may have cost, for
         `UNCONFIRMED_LEASE`. A second settlement gives the account as it is then.
         """
-        async with booking(self._engine, self._default) as transaction:
+        async with booking(self._engine, self._default, self._clock) as transaction:
             found = await transaction.find(execution_id)
             if found is None:  # it was refused
                 return Settled(Total(NOTHING, NOTHING), is_first=True)
@@ -162,7 +165,7 @@ class Runs:
         )
         query = (
             select(reservations.c.execution_id)
-            .where(holding, reservations.c.lease_until <= datetime.now(UTC))
+            .where(holding, reservations.c.lease_until <= self._clock())
             .order_by(reservations.c.lease_until)
             .limit(most)
         )
@@ -171,7 +174,7 @@ class Runs:
 
     async def extend(self, execution_id: str) -> None:
         """Renew the lease of a run that is under way."""
-        until = datetime.now(UTC) + self._lease
+        until = self._clock() + self._lease
         row = reservations.c.execution_id == execution_id
         async with self._engine.begin() as connection:
             await connection.execute(update(reservations).where(row).values(lease_until=until))
@@ -182,7 +185,7 @@ class Runs:
         Returns:
             The tenant.
         """
-        async with booking(self._engine, self._default) as transaction:
+        async with booking(self._engine, self._default, self._clock) as transaction:
             account, budget = await transaction.get(execution_id)
             await _end_calls(transaction, execution_id)
             after = replace(account, state=ReservationState.RELEASED)
