@@ -162,12 +162,12 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> Call:
     )
 
 
-def analysis_by_openai() -> PipelineDefinition:
-    """Change `call_analysis` so that OpenAI does what it can, also for a short call, and quickly.
+def analysis_by(name: str) -> PipelineDefinition:
+    """Change `call_analysis` so that a vendor does what it can, also for a short call, and quickly.
 
     The mood is that of the text: how many segments the call has is not known beforehand.
     """
-    changes: dict[str, Any] = {"providers": ("openai",), "retry": RetryPolicy(**QUICKLY)}
+    changes: dict[str, Any] = {"providers": (name,), "retry": RetryPolicy(**QUICKLY)}
     transcribe, redact, judge, summarize, coach = (
         step.model_copy(update=changes) for step in CALL_ANALYSIS.steps
     )
@@ -177,24 +177,33 @@ def analysis_by_openai() -> PipelineDefinition:
     return CALL_ANALYSIS.model_copy(update={"steps": steps})
 
 
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [("openai", {"path": "/v1/responses"}), ("anthropic", {"provider": "anthropic"})],
+)
 async def test_a_call_is_analysed_with_embedded_transcription_in_spite_of_faults(
-    orchestrator: InstrumentedOrchestrator, api: httpx2.AsyncClient, vendors: Llmock, call: Call
+    orchestrator: InstrumentedOrchestrator,
+    api: httpx2.AsyncClient,
+    vendors: Llmock,
+    call: Call,
+    name: str,
+    match: dict[str, str],
 ) -> None:
-    text_only = {"match": {"path": "/v1/responses"}}
+    texts = {"match": match}
     vendors.behave(
-        {"type": "fail", "status": 429, "retry_after": 0.2, **text_only},
-        {"type": "stream_fault", "kind": "truncate", "after_chunks": 4},
-        {"type": "reply", "text": '{"found": []}', "times": 2, **text_only},  # the first is cut
-        {"type": "reply", "text": '{"label": "negative", "score": -0.4}', **text_only},
-        {"type": "reply", "text": '{"sentences": ["A machine is broken."]}', **text_only},
-        {"type": "reply", "text": "Well done.", **text_only},
+        {"type": "fail", "status": 429, "retry_after": 0.2, **texts},
+        {"type": "stream_fault", "kind": "truncate", "after_chunks": 4, **texts},
+        {"type": "reply", "text": '{"found": []}', "times": 2, **texts},  # the first is cut
+        {"type": "reply", "text": '{"label": "negative", "score": -0.4}', **texts},
+        {"type": "reply", "text": '{"sentences": ["A machine is broken."]}', **texts},
+        {"type": "reply", "text": "Well done.", **texts},
     )
     upload = await api.post("/artifacts", content=call.path.read_bytes())
     result = await orchestrator.execute(
-        analysis_by_openai(), {"audio_url": upload.json()["artifact_url"]}
+        analysis_by(name), {"audio_url": upload.json()["artifact_url"]}
     )
     # llmock hears nothing: its 404 is the end of OpenAI for that step, and not asked for again.
-    assert who_did(result) == [("local", 2), ("openai", 3), *[("openai", 1)] * 3]
+    assert who_did(result) == [("local", 2), (name, 3), *[(name, 1)] * 3]
     output = result.output or {}
     assert {segment["speaker"] for segment in output["transcript"]} == {"speaker_0", "speaker_1"}
     assert output["redacted"]["entities"] == []
@@ -203,3 +212,28 @@ async def test_a_call_is_analysed_with_embedded_transcription_in_spite_of_faults
     assert output["coaching"]["text"] == "Well done."
     verdict = vendors.verdict()
     assert (verdict["findings"], verdict["faults_injected"]) == ([], 2)
+
+
+async def test_a_call_is_analysed_although_no_vendor_says_anything_of_use(
+    settings: Settings, api: httpx2.AsyncClient, vendors: Llmock, call: Call
+) -> None:
+    """llmock makes up what it is asked for: quotes that nobody said, one verdict for the call."""
+    vendors.behave()
+    two = settings.model_copy(update={"ai_compatible_providers": ()})
+    quick = {"retry": RetryPolicy(**QUICKLY)}
+    steps = tuple(step.model_copy(update=quick) for step in CALL_ANALYSIS.steps)
+    upload = await api.post("/artifacts", content=call.path.read_bytes())
+    async with InstrumentedOrchestrator(settings=two, own_worker=True) as orchestrator:
+        result = await orchestrator.execute(
+            CALL_ANALYSIS.model_copy(update={"steps": steps}),
+            {"audio_url": upload.json()["artifact_url"]},
+        )
+    done = {step.name: step.provider for step in result.steps if step.status == "completed"}
+    assert result.success, result.error
+    assert done == {
+        "transcribe": "local",
+        "redact": "local",
+        "analyze_sentiment": "local",
+        "coach": "anthropic",
+    }
+    assert vendors.verdict()["findings"] == []
