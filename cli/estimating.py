@@ -115,7 +115,7 @@ def _candidate_lines(
         line = Text(f"  {ABSENT} {who}", "dim", no_wrap=True, overflow="ellipsis")
         yield from with_note(line, Text(reason, "not dim yellow"), width, wrap=True)
         return
-    label, price = Text(f"  {place} {who}"), _price(candidate.get("price") or {})
+    label, price = Text(f"  {place} {who}"), _price(candidate)
     fits = label.cell_len + 2 + cell_len(price) <= _room(width)
     if fits:
         label.append(f"  {price}", "dim")
@@ -162,19 +162,19 @@ def _calls(step: Mapping[str, Any]) -> str:
     return f"  {count(calls, 'item')}" if isinstance(calls, int) else "  items unknown"
 
 
-def _price(price: Mapping[str, Any]) -> str:
+def _price(candidate: Mapping[str, Any]) -> str:
     """Return what is charged; nothing for what is free, or of unknown price."""
-    unit = _plain(price.get("unit"))
+    unit, basis = _plain(candidate.get("cost_unit")), candidate.get("price_basis") or {}
     if unit == "free":
         return ""
-    if lists := price.get("token_prices"):
+    if lists := basis.get("token_prices"):
         return _of_tokens(lists)
-    amount = decimal(price.get("amount_usd"))
+    amount = decimal(candidate.get("price"))
     if amount is None:
         return ""
     if unit == "character":
         return f"{money(amount * _MILLION)}/1M characters"
-    extra = price.get("diarization_usd")
+    extra = basis.get("diarization_usd")
     return f"{money(amount)}/{unit}" + (f" + {money(extra)} for speakers" if decimal(extra) else "")
 
 

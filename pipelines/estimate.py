@@ -20,31 +20,34 @@ from pipelines.model import PipelineDefinition, StepDefinition
 from providers.types import Capability, CostUnit, Money, Offer, TokenPrices, Value
 
 
-class Price(Value):
-    """What an offer charges.
+class PriceBasis(Value):
+    """What makes the cost besides the price of a unit.
 
     Attributes:
-        amount_usd: USD per unit; null when unknown. For tokens that of one uncached input token of
-            a short request, while `token_prices` make the cost.
         token_prices: USD per million tokens, one list for each threshold of the request's length.
         diarization_usd: What telling voices apart costs more for each unit, where it is sold.
         source: Where the price comes from, or why there is none.
     """
 
-    unit: CostUnit
-    amount_usd: Money | None
     token_prices: tuple[TokenPrices, ...]
     diarization_usd: Money | None
     source: str
 
 
 class CandidateEstimate(Value):
-    """What a step costs with one candidate; null is explained by `reason`."""
+    """What a step costs with one candidate; null is explained by `reason`.
+
+    Attributes:
+        price: USD per `cost_unit`, as in the list of providers; null when unknown. For tokens that
+            of one uncached input token of a short request, while the `price_basis` makes the cost.
+    """
 
     provider: str
     model: str
     available: bool
-    price: Price
+    cost_unit: CostUnit
+    price: Money | None
+    price_basis: PriceBasis
     best_case_usd: Money | None
     estimated_cost_usd: Money | None
     worst_case_usd: Money | None
@@ -203,9 +206,9 @@ def _candidate(offer: Offer, costs: Costs) -> CandidateEstimate:
         provider=offer.provider,
         model=offer.model,
         available=offer.available,
-        price=Price(
-            unit=offer.cost_unit,
-            amount_usd=offer.price,
+        cost_unit=offer.cost_unit,
+        price=offer.price,
+        price_basis=PriceBasis(
             token_prices=offer.token_prices,
             diarization_usd=offer.diarization_price,
             source=offer.price_source,

@@ -64,9 +64,9 @@ async def test_what_is_free_costs_nothing(door: httpx2.AsyncClient) -> None:
         "provider": "local",
         "model": "presidio-patterns",
         "available": True,
-        "price": {
-            "unit": "free",
-            "amount_usd": "0",
+        "cost_unit": "free",
+        "price": "0",
+        "price_basis": {
             "token_prices": [],
             "diarization_usd": None,
             "source": "embedded: runs on your own processor",
@@ -87,7 +87,7 @@ async def test_a_definition_is_estimated_without_being_kept(charged: httpx2.Asyn
     assert (found["pipeline_name"], found["pipeline_version"]) == ("ask", "1.0.0")
     # One token is read at $0.10 for a million, 100 are written at $0.50.
     assert found["estimated_cost_usd"] == "0.0000501"
-    assert found["steps"][0]["chain"][0]["price"]["token_prices"][0]["output"] == "0.5"
+    assert found["steps"][0]["chain"][0]["price_basis"]["token_prices"][0]["output"] == "0.5"
     listed = (await charged.get("/")).json()["pipelines"]
     assert "ask" not in {one["name"] for one in listed}
 

@@ -21,8 +21,10 @@ LENGTH = "The recording is fetched in the run only, so its length is not known b
 def candidate(name: str, price: dict[str, Any], **fields: Any) -> dict[str, Any]:
     provider, _, model = name.partition("/")
     common = {"provider": provider, "model": model, "available": True, "reason": None}
-    listed: dict[str, Any] = {"token_prices": [], "diarization_usd": None, "source": "a test"}
-    return {**common, "price": listed | price, **UNKNOWN, **fields}
+    basis = {"token_prices": [], "diarization_usd": None, "source": "a test"}
+    amount = {key: price[key] for key in ("cost_unit", "price")}
+    basis |= {key: price[key] for key in price.keys() - amount.keys()}
+    return {**common, **amount, "price_basis": basis, **UNKNOWN, **fields}
 
 
 def costing(best: str, expected: str, worst: str | None) -> dict[str, Any]:
@@ -35,8 +37,8 @@ def step(name: str, capability: str, *chain: dict[str, Any], **fields: Any) -> d
 
 
 TOKENS = {
-    "unit": "token",
-    "amount_usd": "0.0000001",
+    "cost_unit": "token",
+    "price": "0.0000001",
     "token_prices": [
         {"above_input_tokens": -1, "input": "0.1", "output": "0.5"},
         {"above_input_tokens": 100_000, "input": "0.5", "output": "2.5"},
@@ -54,14 +56,14 @@ BODY = {
             "transcription_diarization",
             candidate(
                 "deepgram/nova-3",
-                {"unit": "minute", "amount_usd": "0.0043", "diarization_usd": "0.002"},
+                {"cost_unit": "minute", "price": "0.0043", "diarization_usd": "0.002"},
                 reason=LENGTH,
             ),
-            candidate("openai/m", {"unit": "minute", "amount_usd": "0.006"}, reason=LENGTH),
-            candidate("local/m", {"unit": "free", "amount_usd": "0"}, **costing("0", "0", "0")),
+            candidate("openai/m", {"cost_unit": "minute", "price": "0.006"}, reason=LENGTH),
+            candidate("local/m", {"cost_unit": "free", "price": "0"}, **costing("0", "0", "0")),
             candidate(
                 "shut/m",
-                {"unit": "minute", "amount_usd": "1"},
+                {"cost_unit": "minute", "price": "1"},
                 available=False,
                 reason="Set SHUT_KEY to enable it.",
             ),
@@ -82,7 +84,7 @@ BODY = {
             "pii_redaction",
             candidate(
                 "accent/pii",
-                {"unit": "character", "amount_usd": "0.000001"},
+                {"cost_unit": "character", "price": "0.000001"},
                 **costing("0.01", "0.01", "0.01"),
             ),
             **costing("0", "0", "0"),

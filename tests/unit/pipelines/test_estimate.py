@@ -128,9 +128,8 @@ def test_the_chain_is_listed_in_order_and_who_is_not_available_after_it() -> Non
         ("0.01",) * 3,
         (None,) * 3,
     ]
-    assert chain[2].price.model_dump(mode="json") == {
-        "unit": "character",
-        "amount_usd": "0.1",
+    assert (chain[2].price, chain[2].cost_unit) == (Decimal("0.1"), "character")
+    assert chain[2].price_basis.model_dump(mode="json") == {
         "token_prices": [],
         "diarization_usd": None,
         "source": "a test",
@@ -252,7 +251,9 @@ def test_money_is_written_as_plain_decimals() -> None:
     )
     body = json.loads(found.model_dump_json())
     assert body["estimated_cost_usd"] == "0.0000000001"
-    assert body["steps"][0]["chain"][0]["price"]["token_prices"][0]["input"] == "0.0001"
+    asked = body["steps"][0]["chain"][0]
+    assert asked["price"] == "0.0000001"
+    assert asked["price_basis"]["token_prices"][0]["input"] == "0.0001"
 
 
 def test_a_pipeline_is_charged_when_anybody_who_may_be_asked_charges() -> None:
