@@ -82,6 +82,8 @@ def get_tenant(
 
 ServicesOf = Annotated[Services, Depends(get_services)]
 Tenant = Annotated[str, Depends(get_tenant)]
+Admin = Tenant
+"""Who is asking, and must be an admin: with authentication off everyone is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +94,28 @@ class Execution:
     description: WorkflowExecutionDescription
 
 
-async def get_execution(execution_id: str, services: ServicesOf, tenant: Tenant) -> Execution:
+def get_execution_id(execution_id: str) -> str:
+    """Return what the path names.
+
+    Raises:
+        Problem: 404 when it can't be an execution's id.
+    """
+    if not _EXECUTION_ID.fullmatch(execution_id):
+        raise not_found()
+    return execution_id
+
+
+ExecutionId = Annotated[str, Depends(get_execution_id)]
+
+
+async def get_execution(
+    execution_id: ExecutionId, services: ServicesOf, tenant: Tenant
+) -> Execution:
     """Find an execution of the tenant.
 
     Raises:
         Problem: 404 when there is none, or it is another tenant's.
     """
-    if not _EXECUTION_ID.fullmatch(execution_id):
-        raise not_found()
     client = await services.temporal()
     description = await client.get_workflow_handle(execution_id).describe()
     owner = description.typed_search_attributes.get(TENANT_ID)

@@ -19,6 +19,7 @@ from api.schemas import FORMS, PROBLEM_TYPE, ProblemBody
 from artifacts.errors import ArtifactError, ArtifactNotFound, ArtifactTooLarge
 from connection import TemporalUnreachable
 from events.store import ExecutionNotFound, UnknownEventId
+from ledger.database import is_passing
 from ledger.errors import BudgetExceeded
 from ledger.idempotency import IdempotencyKeyReused
 from pipelines.errors import (
@@ -60,6 +61,7 @@ _RULES = {
     "float_parsing": "must be a number",
     "decimal_type": "must be a decimal number",
     "decimal_parsing": "must be a decimal number",
+    "decimal_max_places": "may have at most {decimal_places} decimal places",
     "finite_number": "must be a finite number",
     "greater_than": "must be more than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
@@ -221,7 +223,8 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - a
             return _away("Temporal")
         case RPCError() if error.status in _AWAY:
             return _away("Temporal")
-        case SQLAlchemyError():
+        case SQLAlchemyError() if is_passing(error):
+            log.warning("database unavailable", error=str(error))
             return _away("The database")
     log.error("request failed", exc_info=error)
     return Problem(500, "internal", "Something went wrong here; the log has the details.")

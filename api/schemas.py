@@ -1,7 +1,7 @@
 """Bodies of requests and answers."""
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -15,9 +15,10 @@ from pydantic import (
 )
 
 from activities.types import ErrorInfo, whole_ms
+from ledger.accounts import AttemptState
 from pipelines.model import SEMANTIC_VERSION
 from providers.types import Capability, CostUnit, Limits, Money, QualityTier
-from settings import MAX_BUDGET_USD
+from settings import MAX_BUDGET_USD, BudgetPolicy
 from workflows.types import ExecutionStatus, RunStatus, StepStatus
 
 PREFIX = "/api/v1/ai/pipelines"
@@ -39,11 +40,15 @@ TAG_VALUE = f"^{_VALUE}$"
 TAG = f"^{_KEY}:{_VALUE}$"
 """How a list is asked for a tag: key, colon, value."""
 NAME = r"^[a-z][a-z0-9_]{0,63}$"
+MONTH = r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])$"
+DAY = r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 FORMS = {
     TAG_KEY: "1 to 64 characters, without ':', '\"', '\\' and control characters",
     TAG_VALUE: "1 to 128 characters, without '\"', '\\' and control characters",
     TAG: "a tag as key:value, without '\"', '\\' and control characters",
     NAME: "a letter and up to 63 letters, digits or '_', all in lower case",
+    MONTH: "a month, such as 2026-11",
+    DAY: "a day, such as 2026-11-30",
     SEMANTIC_VERSION: "a semantic version, such as 1.0.0",
 }
 """What a pattern takes, in words."""
@@ -58,6 +63,8 @@ _MAX_TAGS_BYTES = 2048
 
 Moment = Annotated[datetime, AfterValidator(whole_ms)]
 """A time in an answer."""
+Limit = Annotated[Money, Field(ge=0, le=MAX_BUDGET_USD, decimal_places=12)]
+"""An amount in a request, as exact as the ledger is."""
 
 
 class Body(BaseModel):
@@ -73,7 +80,7 @@ class ExecuteRequest(Body):
     pipeline_version: str | None = None
     input_data: dict[str, Any]
     tags: dict[TagKey, TagValue] = Field(default_factory=dict, max_length=MAX_TAGS)
-    max_cost_usd: Annotated[Money, Field(gt=0, le=MAX_BUDGET_USD)] | None = None
+    max_cost_usd: Annotated[Limit, Field(gt=0)] | None = None
     priority: int = Field(default=3, ge=1, le=5, strict=True)
 
     @model_validator(mode="before")
@@ -236,6 +243,89 @@ class CapabilityList(Body):
     """Every capability."""
 
     capabilities: list[CapabilitySummary]
+
+
+class BudgetRequest(Body):
+    """What a tenant may spend in each month; without a policy it keeps the one that it has."""
+
+    limit_usd: Limit
+    policy: BudgetPolicy | None = None
+
+
+class BudgetStatus(Body):
+    """How a tenant's month stands; limit and policy are those of today."""
+
+    tenant_id: str
+    limit_usd: Money
+    spent_usd: Money = Field(description="On the runs that were admitted in the month.")
+    reserved_usd: Money = Field(description="What runs that are under way may still spend.")
+    remaining_usd: Money = Field(description="What is neither; 0 when the limit is passed.")
+    policy: BudgetPolicy
+    period_start: Moment
+    period_end: Moment = Field(description="The first moment that is no part of it.")
+    resets_at: Moment
+
+
+class SpendGroup(Body):
+    """What one group has spent; only the keys that were asked for are there."""
+
+    day: str | None = Field(default=None, description="That of the run's admission, in UTC.")
+    pipeline: str | None = Field(default=None, description="As name@version.")
+    provider: str | None = None
+    model: str | None = None
+    step: str | None = None
+    tag: str | None = Field(default=None, description="As key:value; null without tags.")
+    cost_usd: Money
+    calls: int
+
+
+class SpendAnswer(Body):
+    """What the runs that were admitted on some days have cost; groups, the dearest first."""
+
+    total_usd: Money = Field(description="The part that is known.")
+    unconfirmed_usd: Money | None = Field(
+        description="The most that attempts may have cost of which nobody knows whether they were "
+        "sold; null when that is unknown."
+    )
+    unpriced_calls: int = Field(description="Calls whose price is unknown; no part of any sum.")
+    groups: list[SpendGroup]
+
+
+class CostLine(Body):
+    """One attempt at a call."""
+
+    step: str
+    item: int | None = Field(description="Which item of a for_each, from 0.")
+    candidate: int = Field(description="The place in the step's chain, from 0.")
+    provider: str
+    model: str
+    call_id: str
+    attempt: int = Field(description="From 1, over all workers.")
+    state: AttemptState
+    outcome: str | None = Field(description="'success', or an error's code; null while open.")
+    usage: dict[str, Any] | None
+    unit_prices: dict[str, Money] | None = Field(
+        description="USD for each unit; for tokens, by the million."
+    )
+    price_source: str | None
+    cost_usd: Money | None = Field(description="0 where it surely cost nothing; null if unknown.")
+    bound_usd: Money | None = Field(description="The most that it may cost, where that is known.")
+    duplicate: bool = Field(description="Whether the call had been answered, and paid, before.")
+    opened_at: Moment
+    entered_at: Moment | None = Field(description="When its cost was entered.")
+
+
+class CostsAnswer(Body):
+    """The invoice of one execution, as of now."""
+
+    execution_id: str
+    pipeline_name: str
+    pipeline_version: str
+    admitted_on: date | None = Field(description="Its month pays; null if it was not admitted.")
+    ended_at: Moment | None = Field(description="Null while it runs, and where Temporal forgot it.")
+    total_cost_usd: Money | None = Field(description="Null when a part is unknown.")
+    known_cost_usd: Money
+    lines: list[CostLine]
 
 
 class ArtifactAnswer(Body):

@@ -84,6 +84,7 @@ class InvoiceLine:
         usage: What it used; null without an entry.
         cost_usd: 0 where it surely cost nothing; null when unknown.
         bound_usd: The most that it may cost, where that was worked out.
+        entered_at: When its cost was entered; null without an entry.
     """
 
     step: str
@@ -102,6 +103,7 @@ class InvoiceLine:
     bound_usd: Decimal | None
     duplicate: bool
     opened_at: datetime
+    entered_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,14 @@ class Discrepancy:
     figure: str
     booked_usd: Decimal
     summed_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """How many figures were held against their sums, and which are not equal to them."""
+
+    figures: int
+    discrepancies: Sequence[Discrepancy]
 
 
 class Reports:
@@ -164,7 +174,7 @@ class Reports:
 
     async def invoice(self, execution_id: str) -> Invoice | None:
         """List a run's attempts in the order in which they were made; None for an unknown run."""
-        bought = ("usage", "unit_prices", "price_source", "cost_usd", "duplicate")
+        bought = ("usage", "unit_prices", "price_source", "cost_usd", "duplicate", "created_at")
         query = (
             select(
                 attempts,
@@ -199,6 +209,10 @@ class Reports:
         )
 
     async def verify(self) -> Sequence[Discrepancy]:
+        """Return what `audit` finds to be wrong."""
+        return (await self.audit()).discrepancies
+
+    async def audit(self) -> Audit:
         """Hold every figure that is kept against the rows that it is the sum of.
 
         One statement reads all of them, so that nothing is booked in between.
@@ -210,11 +224,11 @@ class Reports:
                 where = (row.tenant_id, row.account, row.figure)
                 booked[where] += row.booked
                 summed[where] += row.summed
-        return [
-            Discrepancy(*where, booked[where], summed[where])
-            for where in sorted(booked)
-            if booked[where] != summed[where]
-        ]
+        wrong = [where for where in sorted(booked) if booked[where] != summed[where]]
+        return Audit(
+            figures=len(booked),
+            discrepancies=[Discrepancy(*where, booked[where], summed[where]) for where in wrong],
+        )
 
 
 def _month(day: ColumnElement[Any]) -> ColumnElement[str]:
@@ -327,6 +341,7 @@ def _line(row: Row[Any]) -> InvoiceLine:
         bound_usd=row.bound_usd,
         duplicate=bool(row.duplicate),
         opened_at=row.opened_at,
+        entered_at=row.created_at,
     )
 
 

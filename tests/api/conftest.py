@@ -9,11 +9,14 @@ import httpx2
 import pytest
 
 from devserver import DevServerDescription, free_port
+from providers.adapters.simulated import SimulatedAdapter
+from providers.simulated_books import FILE_NAME, SimulatedBooks
 from settings import Settings
 from tests.relay import Relay
 from tests.runs import StartWorker
 from tests.scripted import Hang, ScriptedAdapter
 from tests.serving import serve_api
+from tests.shop import SIM
 
 Execute = Callable[..., Awaitable[str]]
 Restart = Callable[[], AbstractAsyncContextManager[httpx2.AsyncClient]]
@@ -112,3 +115,20 @@ async def pending(door: httpx2.AsyncClient) -> str:
     """Return the id of an execution that no worker takes up."""
     body = {"pipeline_name": "pii_detection", "input_data": {"text": "Jane called"}}
     return str((await door.post("/execute", json=body)).json()["execution_id"])
+
+
+@pytest.fixture
+async def paid(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """An API that knows a provider that charges."""
+    charging = settings.model_copy(update={"ai_simulated_providers": (SIM,)})
+    async with serve_api(charging) as api:
+        yield api
+
+
+@pytest.fixture
+async def clerk(start_worker: StartWorker, settings: Settings) -> AsyncIterator[None]:
+    """A worker with that provider."""
+    adapter = SimulatedAdapter(SIM, SimulatedBooks(settings.ai_data_dir / FILE_NAME))
+    await start_worker(adapter)
+    yield
+    await adapter.close()
