@@ -5,9 +5,9 @@ import signal
 import subprocess
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -62,14 +62,33 @@ def test_ctrl_c_with_a_call_open_stops_within_five_seconds(tmp_path: Path) -> No
         assert time.monotonic() - begun < 5
 
 
+def wait_until_read(connection: HTTPConnection) -> None:
+    """Wait until the server has read the request: what it never accepted, it resets when it stops.
+
+    Linux tells: the server's end of the connection then has an inode and nothing left to read.
+    """
+    ours, theirs = connection.sock.getsockname()[1], connection.sock.getpeername()[1]
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, local, remote, _, queues, *_, inode = line.split()[:10]
+            ports = [int(address.rpartition(":")[2], 16) for address in (local, remote)]
+            if ports == [theirs, ours] and int(inode) and not int(queues.rpartition(":")[2], 16):
+                return
+        time.sleep(0.01)
+    raise AssertionError("The server did not read the request.")
+
+
 def test_followers_do_not_hold_up_the_end_and_are_told_to_go(tmp_path: Path) -> None:
-    with perdure_dev(tmp_path) as product, ThreadPoolExecutor() as pool, ExitStack() as following:
+    with perdure_dev(tmp_path) as product, ExitStack() as following:
         execution_id = product.execute(product.upload(ROOT / "examples" / "support_call.flac"))
         address = f"ws://127.0.0.1:{product.api_port}{PREFIX}/{execution_id}/events"
         with connect(address) as socket:
             socket.recv()
             stream = following.enter_context(product.http.stream("GET", f"/{execution_id}/events"))
-            polling = pool.submit(product.http.get, f"/{execution_id}/result", params={"wait": 60})
+            polling = HTTPConnection("127.0.0.1", product.api_port)
+            polling.request("GET", f"{PREFIX}/{execution_id}/result?wait=60")
+            wait_until_read(polling)
             begun = time.monotonic()
             product.process.send_signal(signal.SIGINT)
             with pytest.raises(ConnectionClosed) as closed:
@@ -80,7 +99,7 @@ def test_followers_do_not_hold_up_the_end_and_are_told_to_go(tmp_path: Path) -> 
         assert closed.value.rcvd.code == 1012
         assert stream.status_code == 200
         assert "workflow_completed" not in stream.read().decode()
-        assert polling.result().status_code == 202
+        assert polling.getresponse().status == 202
     assert "Traceback" not in (tmp_path / "dev.log").read_text()
 
 
