@@ -9,6 +9,7 @@ without its content.
 import asyncio
 import hashlib
 import os
+import re
 import secrets
 import time
 from collections.abc import AsyncIterable
@@ -43,23 +44,25 @@ metadata = MetaData()
 blobs = Table(
     "blobs",
     metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("sha256", String(64), primary_key=True),
+    Column("tenant_id", String, primary_key=True),
+    Column("sha256", String, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("refs", Integer, nullable=False),
 )
 artifacts = Table(
     "artifacts",
     metadata,
-    Column("id", String(40), primary_key=True),
-    Column("tenant_id", String(64), nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("media_type", String(128), nullable=False),
+    Column("id", String, primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("media_type", String, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["tenant_id", "sha256"], ["blobs.tenant_id", "blobs.sha256"]),
 )
 
 SCHEME = "artifact://"
+_ID = re.compile(r"[0-9a-f]{32}")
+_NO_ARTIFACT = "There is no such artifact."
 # s without a byte after which an upload that has not ended never will.
 _ABANDONED = 3600
 
@@ -142,6 +145,7 @@ class ArtifactStore:
         Raises:
             ArtifactNotFound: There is none of this id that belongs to the tenant.
         """
+        _check_form(artifact_id)
         query = (
             select(artifacts, blobs.c.size)
             .join(blobs)
@@ -151,7 +155,7 @@ class ArtifactStore:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             row = (await connection.execute(query)).one_or_none()
         if row is None:
-            raise ArtifactNotFound("There is no such artifact.")
+            raise ArtifactNotFound(_NO_ARTIFACT)
         return Artifact(row.id, row.tenant_id, row.size, row.sha256, row.media_type)
 
     async def delete(self, tenant_id: str, artifact_id: str) -> None:
@@ -160,6 +164,7 @@ class ArtifactStore:
         Raises:
             ArtifactNotFound: There is none of this id that belongs to the tenant.
         """
+        _check_form(artifact_id)
         async with self._engine.begin() as connection:
             sha256 = await connection.scalar(
                 delete(artifacts)
@@ -167,7 +172,7 @@ class ArtifactStore:
                 .returning(artifacts.c.sha256)
             )
             if sha256 is None:
-                raise ArtifactNotFound("There is no such artifact.")
+                raise ArtifactNotFound(_NO_ARTIFACT)
             same = (blobs.c.tenant_id == tenant_id) & (blobs.c.sha256 == sha256)
             await connection.execute(update(blobs).where(same).values(refs=blobs.c.refs - 1))
         async with self._engine.begin() as connection:
@@ -226,6 +231,16 @@ class ArtifactStore:
         # A tenant's name may be anything, its folder's name may not.
         tenant = hashlib.sha256(tenant_id.encode()).hexdigest()[:16]
         return self._folder / tenant / sha256[:2] / sha256
+
+
+def _check_form(artifact_id: str) -> None:
+    """Refuse what no id can be before the database has to: PostgreSQL takes no U+0000.
+
+    Raises:
+        ArtifactNotFound: It is none of ours.
+    """
+    if not _ID.fullmatch(artifact_id):
+        raise ArtifactNotFound(_NO_ARTIFACT)
 
 
 def _sweep(incoming: Path) -> None:

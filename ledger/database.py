@@ -22,7 +22,14 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, BigInteger, Connection, DateTime, Dialect, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
@@ -131,6 +138,13 @@ def _begin_immediate(connection: Connection) -> None:
 def insert_into(table: Table, engine: AsyncEngine) -> sqlite.Insert | postgresql.Insert:
     """Begin an insert that can say `ON CONFLICT`, which each dialect has of its own."""
     return sqlite.insert(table) if engine.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def is_passing(error: SQLAlchemyError) -> bool:
+    """Tell whether the database is away or busy; else a statement is wrong, now and later."""
+    # Nothing narrower says that a file is no database, or is damaged.
+    is_unnamed = type(error) is DatabaseError
+    return isinstance(error, OperationalError | InterfaceError | NoConnectionFree) or is_unnamed
 
 
 @asynccontextmanager

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Column, DateTime, String, Table, Text, select
+from sqlalchemy import Column, String, Table, Text, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger.database import insert_into, reading
+from ledger.database import UtcDateTime, insert_into, reading
 from ledger.tables import metadata
 
 definitions = Table(
     "definitions",
     metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("name", String(64), primary_key=True),
-    Column("version", String(64), primary_key=True),
+    Column("tenant_id", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("version", String, primary_key=True),
     Column("document", Text, nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
 )
 
 

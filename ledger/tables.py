@@ -3,14 +3,17 @@
 Amounts are exact (`Usd`), times are UTC. Entries are only ever added. What changes is kept beside
 them: how much of a month is spent and reserved, what a run holds, how an attempt ended. Each of
 these can be worked out again from the entries and attempts; `ledger.reports.verify` does.
+
+No text has a greatest length: PostgreSQL would refuse to book what was bought of a model with a
+long name, and SQLite would not.
 """
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Date,
-    DateTime,
     Integer,
     MetaData,
     String,
@@ -18,94 +21,94 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from ledger.database import Usd
+from ledger.database import Usd, UtcDateTime
 
 metadata = MetaData()
 
 budgets = Table(
     "budgets",
     metadata,
-    Column("tenant_id", String(64), primary_key=True),
+    Column("tenant_id", String, primary_key=True),
     Column("limit_usd", Usd, nullable=False),
-    Column("policy", String(16), nullable=False),
-    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("policy", String, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
 )
 """Limits that somebody has set; every other tenant has the settings' default."""
 
 periods = Table(
     "periods",
     metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("period", String(7), primary_key=True),
+    Column("tenant_id", String, primary_key=True),
+    Column("period", String, primary_key=True),
     Column("spent_usd", Usd, nullable=False),
     Column("reserved_usd", Usd, nullable=False),
-    Column("warned_at", DateTime(timezone=True)),
+    Column("warned_at", UtcDateTime),
 )
 """A tenant's calendar month (UTC, `YYYY-MM`): the sums of its entries and of its reservations."""
 
 reservations = Table(
     "reservations",
     metadata,
-    Column("execution_id", String(64), primary_key=True),
-    Column("tenant_id", String(64), nullable=False, index=True),
-    Column("pipeline", String(130), nullable=False),
+    Column("execution_id", String, primary_key=True),
+    Column("tenant_id", String, nullable=False, index=True),
+    Column("pipeline", String, nullable=False),
     Column("tags", JSON, nullable=False),
-    Column("period", String(7), nullable=False),
+    Column("period", String, nullable=False),
     Column("day", Date, nullable=False),
     Column("amount_usd", Usd, nullable=False),
     Column("cap_usd", Usd),
     Column("spent_usd", Usd, nullable=False),
     Column("open_usd", Usd, nullable=False),
     Column("reserved_usd", Usd, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("lease_until", DateTime(timezone=True), nullable=False, index=True),
-    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("state", String, nullable=False),
+    Column("lease_until", UtcDateTime, nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
 )
 """What a run keeps others from spending; `ledger.accounts.RunAccount` says how it is worked out."""
 
 attempts = Table(
     "attempts",
     metadata,
-    Column("call_id", String(200), primary_key=True),
+    Column("call_id", String, primary_key=True),
     Column("attempt", Integer, primary_key=True),
-    Column("execution_id", String(64), nullable=False, index=True),
-    Column("tenant_id", String(64), nullable=False),
-    Column("step", String(64), nullable=False),
+    Column("execution_id", String, nullable=False, index=True),
+    Column("tenant_id", String, nullable=False),
+    Column("step", String, nullable=False),
     Column("item", Integer),
     Column("candidate", Integer, nullable=False),
-    Column("provider", String(64), nullable=False),
-    Column("model", String(128), nullable=False),
+    Column("provider", String, nullable=False),
+    Column("model", String, nullable=False),
     Column("bound_usd", Usd),
     Column("held_usd", Usd, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("outcome", String(64)),
-    Column("opened_at", DateTime(timezone=True), nullable=False),
-    Column("closed_at", DateTime(timezone=True)),
+    Column("state", String, nullable=False),
+    Column("outcome", String),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
 )
 """The intent before each call: written before the provider is asked, closed when it has ended."""
 
 entries = Table(
     "entries",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("tenant_id", String(64), nullable=False),
-    Column("execution_id", String(64), nullable=False, index=True),
-    Column("pipeline", String(130), nullable=False),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("tenant_id", String, nullable=False),
+    Column("execution_id", String, nullable=False, index=True),
+    Column("pipeline", String, nullable=False),
     Column("tags", JSON, nullable=False),
-    Column("step", String(64), nullable=False),
+    Column("step", String, nullable=False),
     Column("item", Integer),
     Column("candidate", Integer, nullable=False),
-    Column("provider", String(64), nullable=False),
-    Column("model", String(128), nullable=False),
-    Column("call_id", String(200), nullable=False),
+    Column("provider", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("call_id", String, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("usage", JSON, nullable=False),
     Column("unit_prices", JSON, nullable=False),
     Column("cost_usd", Usd),
-    Column("price_source", String(200), nullable=False),
+    Column("price_source", String, nullable=False),
     Column("duplicate", Boolean, nullable=False),
     Column("day", Date, nullable=False, index=True),
-    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("call_id", "attempt", name="entries_call_attempt"),
 )
 """What was bought. `day` is that of the run's admission: its month pays for the whole run."""
@@ -113,12 +116,12 @@ entries = Table(
 receipts = Table(
     "receipts",
     metadata,
-    Column("call_id", String(200), primary_key=True),
-    Column("execution_id", String(64), nullable=False, index=True),
+    Column("call_id", String, primary_key=True),
+    Column("execution_id", String, nullable=False, index=True),
     Column("attempt", Integer, nullable=False),
     Column("answer", JSON(none_as_null=True)),
-    Column("artifact_id", String(40)),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("wiped_at", DateTime(timezone=True)),
+    Column("artifact_id", String),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("wiped_at", UtcDateTime),
 )
 """The answer to each call, so that a retry of the call need not buy it again."""

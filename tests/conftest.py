@@ -29,7 +29,7 @@ from observability.metrics import get_ai_metrics
 from providers.adapters.base import ProviderAdapter
 from providers.registry import CapabilityRegistry
 from settings import Settings
-from tests.postgres import PostgresServer, postgres_server
+from tests.postgres import DATABASES, PostgresServer, postgres_server
 from tests.runs import RunningWorker, StartWorker
 from tests.serving import serve_api
 from worker import create_worker
@@ -38,6 +38,12 @@ from worker import create_worker
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--record", action="store_true", help="write the histories that tests/replay keeps"
+    )
+    parser.addoption(
+        "--database",
+        choices=DATABASES,
+        default=DATABASES[0],
+        help="where the tests keep their ledger that do not try every database",
     )
 
 
@@ -114,8 +120,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database of this test's own; SQLite, unless it is parametrised with `postgresql`."""
-    if getattr(request, "param", "sqlite") == "sqlite":
+    """A database of this test's own: the one that it is parametrised with, or `--database`."""
+    if getattr(request, "param", request.config.getoption("database")) == "sqlite":
         yield f"sqlite+aiosqlite:///{tmp_path / 'data' / 'perdure.db'}"
         return
     server: PostgresServer = request.getfixturevalue("postgres")

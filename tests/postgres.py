@@ -12,14 +12,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
@@ -27,6 +27,9 @@ import pytest
 from devserver import child_options, free_port
 from ledger.database import prepare_database
 from tests.product import wait_until
+
+_Result = TypeVar("_Result")
+Rows = Sequence[tuple[Any, ...]]
 
 DATABASES = ("sqlite", "postgresql")
 USER, PASSWORD = "perdure", "s3cret"
@@ -45,6 +48,13 @@ _SETTINGS = {
     "default_transaction_isolation": "serializable",
     "statement_timeout": "1",
 }
+
+
+def on_both_databases(metafunc: pytest.Metafunc) -> None:
+    """Run every test that talks to a database on both: as `pytest_generate_tests`."""
+    for fixture in ("database_url", "new_database_url"):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, DATABASES, indirect=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +84,11 @@ class PostgresServer:
         finally:
             self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def run(self, *statements: str, database: str = "postgres") -> None:
-        """Run statements as the administrator, each for itself."""
-        _run_apart(self._run(database, statements))
+    def run(self, *statements: str, database: str = "postgres") -> Rows:
+        """Run statements as the administrator, each for itself; returns the last one's rows."""
+        return _run_apart(self._run(database, statements))
 
-    async def _run(self, database: str, statements: tuple[str, ...]) -> None:
+    async def _run(self, database: str, statements: tuple[str, ...]) -> Rows:
         connection = await asyncpg.connect(
             host=str(self.folder),
             port=self.port,
@@ -87,10 +97,10 @@ class PostgresServer:
             server_settings={"statement_timeout": "0"},
         )
         try:
-            for statement in statements:
-                await connection.execute(statement)
+            found = [await connection.fetch(statement) for statement in statements]
         finally:
             await connection.close()
+        return [tuple(row) for row in found[-1]]
 
 
 @contextmanager
@@ -162,18 +172,7 @@ def _answers(server: PostgresServer) -> bool:
     return True
 
 
-def _run_apart(work: Coroutine[Any, Any, Any]) -> None:
+def _run_apart(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Run a coroutine in a thread of its own: the caller's may have a loop already."""
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            asyncio.run(work)
-        except BaseException as failure:  # noqa: BLE001 - raised below
-            failures.append(failure)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()

@@ -14,12 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.schemas import PREFIX
 from artifacts.store import ArtifactStore
 from settings import Settings
+from tests.postgres import on_both_databases
 from tests.problems import problem_of
 from tests.runs import eventually
 from tests.serving import serve_api
 
 CONTENT = b"fLaC" + bytes(range(200))
 OTHER = {"X-Tenant-ID": "other"}
+
+pytest_generate_tests = on_both_databases
 
 
 async def upload(

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from settings import Settings
 from tests.api.conftest import Execute, Remote, Restart
@@ -117,6 +118,7 @@ async def test_the_catalogue_needs_no_temporal(remote: Remote) -> None:
     assert (await remote.api.get("/")).status_code == 200
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_database_that_can_not_be_read_is_unavailable(
     restart: Restart, settings: Settings
 ) -> None:

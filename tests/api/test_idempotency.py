@@ -7,11 +7,14 @@ from temporalio.client import Client
 
 from settings import Settings
 from tests.api.conftest import Remote, Restart
+from tests.postgres import on_both_databases
 from tests.problems import problem_of
 from tests.runs import eventually
 
 TEXT = {"pipeline_name": "pii_detection", "input_data": {"text": "Jane called"}}
 KEY = {"Idempotency-Key": "order-7"}
+
+pytest_generate_tests = on_both_databases
 
 
 async def started(client: Client, settings: Settings) -> int:

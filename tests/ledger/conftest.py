@@ -3,14 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import DATABASES, PostgresServer
+from tests.postgres import PostgresServer, on_both_databases
 
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test that talks to a database on both."""
-    for fixture in ("database_url", "new_database_url"):
-        if fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, DATABASES, indirect=True)
+pytest_generate_tests = on_both_databases
 
 
 @pytest.fixture

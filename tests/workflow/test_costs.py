@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
@@ -18,6 +19,7 @@ from artifacts.store import ArtifactStore
 from ledger.books import Ledger
 from ledger.budgets import Budget
 from ledger.runs import RunRequest
+from ledger.tables import reservations
 from observability.metrics import get_ai_metrics
 from pipelines.model import PipelineDefinition, RetryPolicy
 from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
@@ -260,7 +262,8 @@ async def test_a_cancellation_waits_until_the_entry_is_written(
     environment = ActivityEnvironment()
     running = asyncio.create_task(environment.run(activities.call_provider, CALL))
     await called.wait()
-    async with engine.begin():  # nobody else can write
+    async with engine.begin() as other:
+        await other.execute(select(reservations).with_for_update())  # nobody else can book
         go_on.set()
         await answered.wait()
         for _ in range(2):

@@ -13,11 +13,11 @@ def upgrade() -> None:
     """Create their table."""
     op.create_table(
         "definitions",
-        sa.Column("tenant_id", sa.String(64), primary_key=True),
-        sa.Column("name", sa.String(64), primary_key=True),
-        sa.Column("version", sa.String(64), primary_key=True),
+        sa.Column("tenant_id", sa.String, primary_key=True),
+        sa.Column("name", sa.String, primary_key=True),
+        sa.Column("version", sa.String, primary_key=True),
         sa.Column("document", sa.Text, nullable=False),
-        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("sha256", sa.String, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
 
