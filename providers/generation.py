@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -80,6 +80,15 @@ def well_formed(text: str) -> str:
 
 WrittenText = Annotated[str, AfterValidator(well_formed)]
 """What a model wrote, complete, as an SDK that does not look at it hands it on."""
+
+
+def may_not_fit(texts: Iterable[str], output_tokens: int, context_tokens: int | None) -> bool:
+    """Say whether prompt and answer may be more than a model's context, where that is known.
+
+    No token is shorter than a byte, so that what has no more bytes fits for sure.
+    """
+    size = sum(len(text.encode(errors="replace")) for text in texts)
+    return context_tokens is not None and size + output_tokens > context_tokens
 
 
 def check_schema(schema: dict[str, Any]) -> None:

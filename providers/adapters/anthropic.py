@@ -1,6 +1,6 @@
 """Anthropic: Claude by the Messages API; its stream is read in `anthropic_answer`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Self
@@ -23,7 +23,7 @@ from providers.errors import (
     Refused,
     UnsupportedInput,
 )
-from providers.generation import ArrivingAnswer, check_schema, read_data, read_end
+from providers.generation import ArrivingAnswer, check_schema, may_not_fit, read_data, read_end
 from providers.language_model import LanguageModel, LanguageModelAdapter
 from providers.types import GenerationRequest, GenerationResponse, Message
 
@@ -109,9 +109,8 @@ class AnthropicAdapter(LanguageModelAdapter["AsyncAnthropic"]):
                     ending = await _follow(stream, answer)
                     await read_end(stream)
         except InvalidRequest as error:
-            # A prompt that is too long has no code of its own. One with more characters than the
-            # model's context has tokens is taken for that.
-            if conversation.characters > _CONTEXT_TOKENS[call.model]:
+            # A prompt that is too long has no code of its own.
+            if may_not_fit(conversation.texts, body["max_tokens"], _CONTEXT_TOKENS[call.model]):
                 raise InputTooLarge(error.message) from None
             raise
         return self._read(answer.text, ending, request)
@@ -174,8 +173,8 @@ class _Conversation:
         return cls("\n\n".join(rules) or None, turns)
 
     @property
-    def characters(self) -> int:
-        return len(self.system or "") + sum(len(turn.content) for turn in self.turns)
+    def texts(self) -> Sequence[str]:
+        return [self.system or "", *(turn.content for turn in self.turns)]
 
 
 def _request_body(

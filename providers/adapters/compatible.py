@@ -27,7 +27,7 @@ from providers.errors import (
     Refused,
     UnsupportedInput,
 )
-from providers.generation import ArrivingAnswer, check_schema, read_data
+from providers.generation import ArrivingAnswer, check_schema, may_not_fit, read_data
 from providers.language_model import LanguageModel, LanguageModelAdapter
 from providers.token_prices import ListPrice
 from providers.types import CostUnit, GenerationRequest, GenerationResponse, Offer
@@ -108,7 +108,9 @@ class CompatibleAdapter(LanguageModelAdapter["AsyncOpenAI"]):
                 async with stream:
                     told = await self._follow(stream, answer)
         except InvalidRequest as error:
-            if self._may_be_too_long(body):
+            # Most servers have no code for a prompt that is too long.
+            texts = [message["content"] for message in body["messages"]]
+            if may_not_fit(texts, body["max_tokens"], self._server.context_tokens):
                 raise InputTooLarge(error.message) from None
             raise
         return self._read(answer.text, told, request)
@@ -138,16 +140,6 @@ class CompatibleAdapter(LanguageModelAdapter["AsyncOpenAI"]):
             return GenerationResponse(text=text, finish_reason="stop")
         data = read_data(text if self._server.structured_output else _object_in(text), schema)
         return GenerationResponse(text=text, data=data, finish_reason="stop")
-
-    def _may_be_too_long(self, body: dict[str, Any]) -> bool:
-        """Say whether prompt and answer may not fit into the model's context.
-
-        Most servers have no code for that. More characters than the context has tokens are taken
-        for it.
-        """
-        prompt = sum(len(message["content"]) for message in body["messages"])
-        context = self._server.context_tokens
-        return context is not None and prompt + body["max_tokens"] > context
 
     def _sdk(self) -> Any:
         return import_module(_PACKAGE)

@@ -212,12 +212,24 @@ async def test_documented_errors(
     assert caught.value.retry_after == timedelta(seconds=9)
 
 
-async def test_prompt_beyond_the_context_is_too_large(
-    vendor: FakeVendor, adapter: AnthropicAdapter
+@pytest.mark.parametrize(
+    ("prompt", "output", "expected"),
+    [
+        pytest.param("x" * 999_000, 1_000, InvalidRequest, id="fits"),
+        pytest.param("x" * 999_000, 1_001, InputTooLarge, id="with its answer"),
+        pytest.param("\u6f22" * 333_334, 1, InputTooLarge, id="more than a token a character"),
+    ],
+)
+async def test_prompt_that_may_be_beyond_the_context_is_too_large(
+    vendor: FakeVendor,
+    adapter: AnthropicAdapter,
+    prompt: str,
+    output: int,
+    expected: type[ProviderError],
 ) -> None:
     vendor.answer(400, error_body("invalid_request_error"))
-    with pytest.raises(InputTooLarge):
-        await generate(adapter, prompt="x" * 1_000_001)
+    with pytest.raises(expected):
+        await generate(adapter, prompt=prompt, max_output_tokens=output)
 
 
 @pytest.mark.parametrize(
