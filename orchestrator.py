@@ -38,8 +38,7 @@ from pipelines.inputs import check_input
 from pipelines.model import CodeSetting, PipelineDefinition
 from pipelines.support import check_supported
 from pipelines.vocabulary import vocabulary_of
-from providers.builtin import build_adapters
-from providers.registry import CapabilityRegistry
+from providers.registry import build_registry
 from settings import Settings
 from worker import running_worker
 from workflows.start import DEFAULT_PRIORITY, new_execution_id, start_run
@@ -208,7 +207,7 @@ class InstrumentedOrchestrator:
             session = _Session(client, settings.ai_task_queue, budgets)
             running.push_async_callback(session.events.close)
             if self._own_worker:
-                registry = CapabilityRegistry(build_adapters(settings))
+                registry = build_registry(settings)
                 vocabulary = vocabulary_of(registry)
                 catalogue = load_catalogue(settings.ai_pipelines_path, vocabulary)
                 session.functions.update(catalogue.functions)

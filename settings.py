@@ -143,6 +143,11 @@ class Settings(BaseSettings):
         description="Folder of definitions in YAML or JSON, read when API and workers start.",
         examples=["pipelines"],
     )
+    ai_prices_path: Path | None = Field(
+        None,
+        description="File of prices of your own, TOML, which win over the list prices.",
+        examples=["prices.toml"],
+    )
     ai_auth: Auth = Field(Auth.OFF, description="Whether callers need a key.", examples=["off"])
     ai_log_format: LogFormat = Field(
         LogFormat.CONSOLE, description="How log lines look.", examples=["json"]

@@ -33,8 +33,7 @@ from observability.metrics import get_ai_metrics
 from observability.server import serve_metrics
 from pipelines.catalogue import install_catalogue, load_catalogue
 from pipelines.vocabulary import vocabulary_of
-from providers.builtin import build_adapters
-from providers.registry import CapabilityRegistry, install_registry
+from providers.registry import CapabilityRegistry, build_registry, install_registry
 from settings import Settings, SettingsError
 from workflows.pipeline import PipelineWorkflow
 from workflows.sweep import ReservationSweep, ensure_sweep
@@ -141,7 +140,7 @@ async def run_worker(settings: Settings) -> None:
         SettingsError: A definition or an installed package can't be used.
         TemporalUnreachable: Nothing answers where Temporal should be.
     """
-    registry = CapabilityRegistry(build_adapters(settings))
+    registry = build_registry(settings)
     catalogue = load_catalogue(settings.ai_pipelines_path, vocabulary_of(registry))
     install_registry(registry)
     install_catalogue(catalogue)

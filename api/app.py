@@ -33,8 +33,7 @@ from ledger.service import LedgerBudgets
 from observability.budget import install_budget_service
 from pipelines.catalogue import install_catalogue, load_catalogue
 from pipelines.vocabulary import vocabulary_of
-from providers.builtin import build_adapters
-from providers.registry import CapabilityRegistry, install_registry
+from providers.registry import build_registry, install_registry
 from settings import Settings
 
 
@@ -44,7 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         SettingsError: A definition or an installed package can't be used.
     """
-    registry = CapabilityRegistry(build_adapters(settings))
+    registry = build_registry(settings)
     catalogue = load_catalogue(settings.ai_pipelines_path, vocabulary_of(registry))
 
     @asynccontextmanager

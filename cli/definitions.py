@@ -165,12 +165,11 @@ def _vocabulary(value: Any) -> "Vocabulary":
     steps = value.get("steps") if isinstance(value, dict) else None
     if not any(isinstance(step, dict) and step.get("providers") for step in steps or ()):
         return Vocabulary({}, COMPENSATIONS)
-    from providers.builtin import build_adapters  # noqa: PLC0415 - half a second
-    from providers.registry import CapabilityRegistry  # noqa: PLC0415
+    from providers.registry import build_registry  # noqa: PLC0415 - half a second
     from settings import Settings, SettingsError  # noqa: PLC0415
 
     try:
-        return vocabulary_of(CapabilityRegistry(build_adapters(Settings.load())))
+        return vocabulary_of(build_registry(Settings.load()))
     except SettingsError as error:
         raise UsageMistakeError(str(error)) from None
 

@@ -19,9 +19,8 @@ from cli.output import print_json, show
 from cli.prose import indented
 from cli.steps import LOOKS, fit
 from observability.logs import configure_logging
-from providers.builtin import build_adapters
 from providers.probe import Probe, probe
-from providers.registry import CapabilityRegistry
+from providers.registry import CapabilityRegistry, build_registry
 from providers.types import Offer, Usage
 from settings import Settings, SettingsError
 
@@ -58,7 +57,7 @@ def registry_or_exit(settings: Settings) -> CapabilityRegistry:
     """
     configure_logging(settings.ai_log_format)
     try:
-        return CapabilityRegistry(build_adapters(settings))
+        return build_registry(settings)
     except SettingsError as error:
         raise UsageMistakeError(str(error)) from None
 

@@ -13,6 +13,7 @@ import structlog
 from providers.adapters.base import ProviderAdapter
 from providers.builtin import build_adapters
 from providers.errors import ProviderUnavailable
+from providers.own_prices import OwnPrices, load_own_prices, with_own_prices
 from providers.prices import cost_of
 from providers.types import Capability, Offer, QualityTier, Usage
 from settings import Settings
@@ -25,12 +26,17 @@ log = structlog.get_logger(__name__)
 class CapabilityRegistry:
     """Adapters and their offers."""
 
-    def __init__(self, adapters: Iterable[ProviderAdapter]) -> None:
-        """Take the adapters; their offers are read once."""
+    def __init__(
+        self, adapters: Iterable[ProviderAdapter], own_prices: OwnPrices | None = None
+    ) -> None:
+        """Take the adapters, whose offers are read once, and prices that win over theirs.
+
+        Raises:
+            SettingsError: A price is for something that nobody offers, or in another unit.
+        """
         self._adapters = {adapter.name: adapter for adapter in adapters}
-        self._offers = tuple(
-            offer for adapter in self._adapters.values() for offer in adapter.offers()
-        )
+        listed = (offer for adapter in self._adapters.values() for offer in adapter.offers())
+        self._offers = tuple(with_own_prices(listed, own_prices or {}))
         _warn_of_retired(self._offers)
 
     @property
@@ -143,6 +149,15 @@ def _warn_of_retired(offers: Iterable[Offer]) -> None:
         log.warning("model may be retired", provider=provider, model=model, retires=day.isoformat())
 
 
+def build_registry(settings: Settings) -> CapabilityRegistry:
+    """Build what the settings ask for; for composition roots.
+
+    Raises:
+        SettingsError: An installed package or a price can't be used, or a key can't be sent.
+    """
+    return CapabilityRegistry(build_adapters(settings), load_own_prices(settings.ai_prices_path))
+
+
 _installed: CapabilityRegistry | None = None
 
 
@@ -154,4 +169,4 @@ def install_registry(registry: CapabilityRegistry) -> None:
 
 def get_registry() -> CapabilityRegistry:
     """Return the installed registry, or else one that is built from the environment."""
-    return _installed or CapabilityRegistry(build_adapters(Settings.load()))
+    return _installed or build_registry(Settings.load())
