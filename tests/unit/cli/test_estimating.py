@@ -21,7 +21,7 @@ LENGTH = "The recording is fetched in the run only, so its length is not known b
 def candidate(name: str, price: dict[str, Any], **fields: Any) -> dict[str, Any]:
     provider, _, model = name.partition("/")
     common = {"provider": provider, "model": model, "available": True, "reason": None}
-    basis = {"token_prices": [], "diarization_usd": None, "source": "a test"}
+    basis: dict[str, Any] = {"token_prices": [], "diarization_usd": None, "source": "a test"}
     amount = {key: price[key] for key in ("cost_unit", "price")}
     basis |= {key: price[key] for key in price.keys() - amount.keys()}
     return {**common, **amount, "price_basis": basis, **UNKNOWN, **fields}
