@@ -8,6 +8,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 DEPENDENCIES := pyproject.toml constraints.txt
+# Where it lies; where it is not installed, a place where it never will.
+POSTGRES := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb) /usr/lib/postgresql/bin/initdb)
 
 .PHONY: help install demo dev test bench lint format clean
 
@@ -43,15 +45,18 @@ demo: install ## Analyse the sample call: no key, no question asked
 dev: install ## Temporal, a worker and the API in one terminal, until Ctrl-C
 	@$(BIN)/perdure dev
 
-# flite speaks the calls that tests and benchmarks analyse; without it they say what they leave out.
-/usr/bin/flite:
+# flite speaks the calls that tests and benchmarks analyse, PostgreSQL keeps the tests' ledger as
+# SQLite does; without them they say what they leave out.
+/usr/bin/flite: PACKAGE := flite
+$(POSTGRES): PACKAGE := postgresql
+/usr/bin/flite $(POSTGRES):
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-		apt-get install --yes --quiet flite >/dev/null 2>&1 ||
-			{ apt-get update --quiet >/dev/null && apt-get install --yes --quiet flite >/dev/null; } ||
-			echo "flite can't be installed; what needs it will be skipped." >&2
+		apt-get install --yes --quiet $(PACKAGE) >/dev/null 2>&1 ||
+			{ apt-get update --quiet >/dev/null && apt-get install --yes --quiet $(PACKAGE) >/dev/null; } ||
+			echo "$(PACKAGE) can't be installed; what needs it will be skipped." >&2
 	fi
 
-test: $(VENV)/installed-test | /usr/bin/flite ## Run the whole test suite
+test: $(VENV)/installed-test | /usr/bin/flite $(POSTGRES) ## Run the whole test suite
 	@$(BIN)/pytest
 
 bench: $(VENV)/installed | /usr/bin/flite ## Measure what is claimed about speed and quality

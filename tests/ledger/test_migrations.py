@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, inspect
@@ -13,6 +14,7 @@ from ledger.database import create_engine, migrate
 from ledger.definitions import definitions
 from ledger.idempotency import idempotency_keys
 from ledger.tables import metadata as ledger_tables
+from settings import SettingsError
 
 
 def tables() -> MetaData:
@@ -50,3 +52,10 @@ async def test_processes_that_migrate_at_once_wait_for_each_other(new_database_u
     await asyncio.gather(*(migrate(engine) for engine in engines))
     for engine in engines:
         await engine.dispose()
+
+
+async def test_what_a_newer_version_has_migrated_is_left_alone(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SettingsError, match=r"^AI_DATABASE_URL: .* newer version .*'9999'"):
+        await migrate(engine)

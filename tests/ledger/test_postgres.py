@@ -201,13 +201,13 @@ async def test_who_may_not_change_tables_can_start_on_those_that_are_up_to_date(
     name = url.rpartition("/")[2]
     postgres.run(f"CREATE ROLE clerk LOGIN PASSWORD '{PASSWORD}'")
     try:
-        postgres.run(
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clerk",
-            database=name,
-        )
+        grants = ("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES", "USAGE ON ALL SEQUENCES")
+        for grant in grants:
+            postgres.run(f"GRANT {grant} IN SCHEMA public TO clerk", database=name)
         async with engine_at(postgres.url(name, user="clerk")) as engine:
             before, after = await migrate(engine)
             assert before == after
+            assert await ask(engine, "SELECT nextval('entries_id_seq')") == 1
             postgres.run("DROP OWNED BY clerk", "DROP TABLE alembic_version", database=name)
             with pytest.raises(SettingsError, match="Run `perdure db upgrade` as a user who may"):
                 await migrate(engine)
