@@ -1,7 +1,7 @@
 """`perdure doctor`: whether everything that a run needs is well, and how to mend what is not."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
@@ -30,32 +30,37 @@ from cli.reachable import check_api, check_temporal
 from cli.steps import LOOKS
 from devserver import DevServerDescription
 from observability.logs import configure_logging
-from providers.builtin import build_adapters
-from providers.probe import Probe
-from providers.registry import CapabilityRegistry
+from providers.adapters.local import LocalAdapter
+from providers.probe import Probe, smallest_of
+from providers.registry import CapabilityRegistry, build_registry
+from providers.types import Offer
 from settings import Settings, SettingsError
 
 _LOOKS = {"ok": LOOKS["completed"], "note": LOOKS["skipped"], "problem": LOOKS["failed"]}
 
 
 @click.command
-@click.option("--call", is_flag=True, help="Also make the smallest call of every offer; it costs.")
+@click.option(
+    "--call/--no-call",
+    default=None,
+    help="Make the smallest call of every offer, or none; else one of each provider with a key.",
+)
 @json_option
 @talks_to_api
-def doctor(api: Api, *, call: bool, as_json: bool) -> None:
+def doctor(api: Api, *, call: bool | None, as_json: bool) -> None:
     """Check settings, keys, packages, Temporal, database, API and ports.
 
-    Makes no call that costs anything without --call. Exit code 1 when something that is needed, or
-    that a setting asks for, is not well.
+    Makes the smallest call of each provider but the embedded one, and says what that cost: a small
+    part of a cent. Exit code 1 when something that is needed, or that a setting asks for, is not
+    well.
     """
     given = click.get_current_context().get_parameter_source("api_url")
     checks, registry = _examine(api, asked_for=given is not ParameterSource.DEFAULT)
     if not as_json:
         show(_table(checks))
     probes: Sequence[Probe] = ()
-    if call and registry is not None:
-        usable = (offer for offer in registry.offers if offer.available)
-        offers = sorted(usable, key=lambda offer: offer.provider)
+    if registry is not None:
+        offers = _to_call(registry.offers, call=call)
         probes = asyncio.run(make_probes(registry, offers, shown=not as_json))
     problems = sum(check.status == "problem" for check in checks)
     problems += sum(not probe.works for probe in probes)
@@ -69,6 +74,14 @@ def doctor(api: Api, *, call: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(EXIT_RUN_FAILED)
 
 
+def _to_call(offers: Iterable[Offer], *, call: bool | None) -> Sequence[Offer]:
+    """Choose what is tried: every offer, none, or the smallest of each provider elsewhere."""
+    usable = [offer for offer in offers if offer.available and call is not False]
+    if call:
+        return sorted(usable, key=lambda offer: offer.provider)
+    return smallest_of(offer for offer in usable if offer.provider != LocalAdapter.name)
+
+
 def _examine(api: Api, *, asked_for: bool) -> tuple[Sequence[Check], CapabilityRegistry | None]:
     """Look at everything; without settings that can be read, at what does not need them."""
     configure_logging("console")
@@ -76,7 +89,7 @@ def _examine(api: Api, *, asked_for: bool) -> tuple[Sequence[Check], CapabilityR
     settings, registry = None, None
     try:
         settings = Settings.load()
-        registry = CapabilityRegistry(build_adapters(settings))
+        registry = build_registry(settings)
     except SettingsError as error:
         found, _, example = str(error).partition(" Example: ")
         checks.append(Check("settings", "problem", found, example))

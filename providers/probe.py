@@ -6,7 +6,7 @@ import tempfile
 import time
 import wave
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -58,6 +58,14 @@ _QUESTIONS: dict[Capability, Value] = {
         text="The order was late. It came on Monday, and all is well now.", max_sentences=1
     ),
 }
+_SMALLEST_FIRST = (
+    Capability.LLM_GENERATION,
+    Capability.SUMMARIZATION,
+    Capability.SENTIMENT_ANALYSIS,
+    Capability.PII_REDACTION,
+    Capability.TRANSCRIPTION,
+    Capability.TRANSCRIPTION_DIARIZATION,
+)
 _RATE = 16_000  # Hz
 _SECONDS = 1
 _LOUDNESS = 3_000  # of 32,767
@@ -98,6 +106,15 @@ class Probe:
     def works(self) -> bool:
         """Whether the provider answered."""
         return self.problem is None
+
+
+def smallest_of(offers: Iterable[Offer]) -> Sequence[Offer]:
+    """Choose one offer of each provider, whose call is the smallest: a word rather than a sound."""
+    order = {capability: place for place, capability in enumerate(_SMALLEST_FIRST)}
+    chosen: dict[str, Offer] = {}
+    for offer in sorted(offers, key=lambda offer: (offer.provider, order[offer.capability])):
+        chosen.setdefault(offer.provider, offer)
+    return list(chosen.values())
 
 
 async def probe(adapter: ProviderAdapter, offer: Offer) -> Probe:

@@ -130,7 +130,7 @@ def test_a_provider_that_a_setting_asks_for_is_a_problem_without_its_key(
 
 def test_a_key_makes_a_provider_well_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-never-shown")
-    _, checks = examine()
+    _, checks = examine("--no-call")
     assert (checks["anthropic"]["status"], checks["anthropic"]["found"]) == ("ok", "4 offers")
     assert "capabilities" not in checks
     assert "never-shown" not in str(checks)
@@ -178,15 +178,43 @@ def test_an_api_that_somebody_names_has_to_be_there(
     assert checks["API"]["status"] == "problem"
 
 
-def test_nobody_is_called_unless_that_is_asked_for(
+def test_a_provider_with_a_key_is_called_once_and_its_cost_told(
+    vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = {"capabilities": ["pii_redaction", "summarization", "llm_generation"]}
+    monkeypatch.setenv("AI_COMPATIBLE_PROVIDERS", server_at(vendor, **every))
+    answer_ready(vendor)
+    lines = run_perdure("doctor").stdout.splitlines()
+    (call,) = [line for line in lines if line.endswith("  $0.0001255")]
+    assert call.split()[:2] == ["✓", "llm_generation"]
+    assert lines[-2:] == ["the calls cost $0.0001255", "1 problem."]
+    assert len(vendor.asked) == 1
+
+
+def test_a_key_that_does_not_work_is_a_problem_with_its_remedy(
+    vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-never-shown")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", vendor.url)
+    error = {"type": "authentication_error", "message": "sk-ant-never-shown is wrong"}
+    vendor.answer(401, {"type": "error", "error": error})
+    done = run_perdure("doctor", "--json")
+    (call,) = json.loads(done.stdout)["calls"]
+    assert done.exit_code == 1
+    assert (call["provider"], call["works"], call["cost_usd"]) == ("anthropic", False, "0")
+    assert call["mend"] == "Check the key, and that it may use this model."
+    assert "never-shown" not in done.output
+
+
+def test_nobody_is_called_who_is_not_to_be(
     vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AI_COMPATIBLE_PROVIDERS", server_at(vendor))
-    _, checks = examine()
+    _, checks = examine("--no-call")
     assert (checks["vllm"]["status"], vendor.asked) == ("ok", [])
 
 
-def test_calls_say_what_they_cost_together(
+def test_calls_of_every_offer_say_what_they_cost_together(
     vendor: FakeVendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AI_COMPATIBLE_PROVIDERS", server_at(vendor))
