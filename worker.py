@@ -20,6 +20,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.call import ProviderActivities
 from activities.heartbeats import MIN_INTERVAL
 from activities.predicates import Functions, PredicateActivities
+from activities.probe import ProbeActivities
 from activities.run import RunActivities
 from activities.sweep import SweepActivities
 from artifacts.fetch import Fetcher
@@ -67,6 +68,7 @@ def create_worker(
     settings: Settings,
     providers: ProviderActivities,
     runs: RunActivities,
+    probe: ProbeActivities,
     sweep: SweepActivities,
     functions: Functions | None = None,
 ) -> Worker:
@@ -77,6 +79,7 @@ def create_worker(
         settings: The task queue is taken from here.
         providers: The activities that call providers.
         runs: The activities at the edges of a run.
+        probe: The activity that looks at remote recordings.
         sweep: The activity that looks after reservations.
         functions: Those of pipelines that were defined in code; may grow while the worker runs.
     """
@@ -91,6 +94,7 @@ def create_worker(
             runs.settle,
             runs.request_cancellation,
             predicates.evaluate_predicate,
+            probe.probe_recordings,
             sweep.sweep_reservations,
         ],
         workflow_runner=workflow_runner(),
@@ -120,8 +124,9 @@ async def running_worker(
         )
         providers = ProviderActivities(registry, ledger, artifacts, fetcher, metrics)
         runs = RunActivities(client, registry, ledger, artifacts, metrics)
+        probe = ProbeActivities(fetcher)
         sweep = SweepActivities(client, ledger, artifacts)
-        async with create_worker(client, settings, providers, runs, sweep, functions):
+        async with create_worker(client, settings, providers, runs, probe, sweep, functions):
             try:
                 await ensure_sweep(client, settings.ai_task_queue)
             except RPCError as error:  # another worker, or the next start, may do it

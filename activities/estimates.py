@@ -1,11 +1,11 @@
 """What a run will cost, as far as its input tells: what is reserved at its admission."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from activities.types import AdmitInput
+from activities.types import AdmitInput, Probed
 from artifacts.errors import ArtifactError
 from artifacts.recordings import read_header
 from artifacts.store import SCHEME, ArtifactStore
@@ -27,14 +27,36 @@ class Estimates:
         self._artifacts = artifacts
 
     async def estimate(
-        self, tenant_id: str, definition: PipelineDefinition, input_data: Mapping[str, Any]
+        self,
+        tenant_id: str,
+        definition: PipelineDefinition,
+        input_data: Mapping[str, Any],
+        probed: Probed | None = None,
     ) -> Estimate:
-        """Estimate a run; headers are read only where somebody charges, and nothing is fetched."""
+        """Estimate a run; headers are read only where somebody charges, and nothing is fetched.
+
+        Args:
+            tenant_id: Whose it is.
+            definition: What would run.
+            input_data: On what.
+            probed: What remote recordings say, where somebody has looked.
+        """
         recordings = {}
         if is_charged(definition, self._registry):
             recordings = await self._look_at_uploads(tenant_id, definition, input_data)
+            for url, told in (probed.recordings if probed else {}).items():
+                recordings[url] = None if told is None else Recording(**told.model_dump())
         # In a thread: each item of a long list is looked at.
         return await asyncio.to_thread(estimate, definition, input_data, self._registry, recordings)
+
+    def to_probe(
+        self, definition: PipelineDefinition, input_data: Mapping[str, Any]
+    ) -> Sequence[str]:
+        """List the remote recordings whose length decides what a run will cost."""
+        if not is_charged(definition, self._registry):
+            return ()
+        urls = dict.fromkeys(recordings_of(definition, input_data))
+        return [url for url in islice(urls, _MOST) if not url.startswith(SCHEME)]
 
     async def _look_at_uploads(
         self, tenant_id: str, definition: PipelineDefinition, input_data: Mapping[str, Any]

@@ -1,5 +1,6 @@
 """`admit`, `settle` and `request_cancellation`: local activities at the edges of a run."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -57,19 +58,29 @@ class RunActivities:
 
         Side effect: the reservation, where it is missing or too low. Idempotent by the execution.
 
+        Where the length of a remote recording decides, what is known is reserved, and the run is to
+        be admitted again when somebody has looked.
+
         Raises:
             ApplicationError: `budget_exceeded`, not retryable: the run does not fit.
         """
-        expected = await self._estimates.estimate(run.tenant_id, run.definition, run.input_data)
+        expected = await self._estimates.estimate(
+            run.tenant_id, run.definition, run.input_data, run.probed
+        )
         try:
             needs_bounds = await self._ledger.runs.admit(reservation_of(run, expected))
         except BudgetExceeded as error:
             log.warning("run not admitted", execution_id=run.execution_id, error=str(error))
             raise to_application_error(error, attempt=0) from error
-        log.info("run admitted", execution_id=run.execution_id, pipeline=run.definition.id)
+        to_probe: Sequence[str] = ()
+        if run.probed is None and not expected.is_reservation_known:
+            to_probe = self._estimates.to_probe(run.definition, run.input_data)
+        if not to_probe:
+            log.info("run admitted", execution_id=run.execution_id, pipeline=run.definition.id)
         return Admission(
             plans={step.name: self._plan(step) for step in run.definition.steps},
             needs_bounds=needs_bounds,
+            to_probe=tuple(to_probe),
         )
 
     @activity.defn(name=SETTLE)

@@ -17,6 +17,7 @@ SETTLE = "settle"
 REQUEST_CANCELLATION = "request_cancellation"
 EVALUATE_PREDICATE = "evaluate_predicate"
 SWEEP = "sweep_reservations"
+PROBE_RECORDINGS = "probe_recordings"
 
 FUNCTION_NOT_FOUND = "function_not_found"
 """Type of the error of a worker that has not the function which a definition names."""
@@ -84,10 +85,30 @@ class StepNote(Value):
     at: datetime
 
 
+class RecordingLength(Value):
+    """What a remote recording says of itself; channels are null where it does not say."""
+
+    seconds: float
+    channels: int | None
+
+
+class ProbeInput(Value):
+    """Ask what recordings at remote addresses say of themselves."""
+
+    urls: tuple[str, ...]
+
+
+class Probed(Value):
+    """What they say, by their addresses; null where one could not be had or does not tell."""
+
+    recordings: dict[str, RecordingLength | None]
+
+
 class AdmitInput(Value):
     """Ask for a run to be admitted.
 
     Attributes:
+        probed: What the remote recordings say, once somebody has looked.
         input_data: What the run is estimated by.
         max_cost_usd: The most that the run may spend, where it has a cap.
     """
@@ -98,6 +119,7 @@ class AdmitInput(Value):
     input_data: dict[str, Any]
     tags: dict[str, str] = Field(default_factory=dict)
     max_cost_usd: Money | None = None
+    probed: Probed | None = None
 
 
 class StepPlan(Value):
@@ -113,10 +135,13 @@ class Admission(Value):
     Attributes:
         plans: The plan of every step, by its name.
         needs_bounds: Whether a hard limit holds, so that each call needs an upper bound.
+        to_probe: Remote recordings whose length decides what is reserved: the run is to be admitted
+            again when they have been looked at.
     """
 
     plans: dict[str, StepPlan]
     needs_bounds: bool = False
+    to_probe: tuple[str, ...] = ()
 
 
 class CallProviderInput(Value):

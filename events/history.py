@@ -142,16 +142,27 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class HistoryReader:
-    """Decodes history events with the data converter that the run was written with."""
+    """Decodes one history's events with the data converter that the run was written with.
+
+    What an activity's later events are about stands in the event that scheduled it, so a reader
+    reads a history from its beginning.
+    """
 
     def __init__(self, converter: DataConverter) -> None:
         """Take the client's data converter."""
         self._decoder = _Decoder(converter)
+        self._calls: set[int] = set()
 
     async def read(self, event: HistoryEvent) -> Fact | None:
-        """Return the fact that an event tells, or None when it tells none."""
+        """Return the fact that the next event tells, or None when it tells none."""
         reader = _READERS.get(event.event_type)
-        return await reader(self._decoder, event) if reader else None
+        about = _OF_ACTIVITIES.get(event.event_type)
+        if reader is None or (about and about(event) not in self._calls):
+            return None
+        fact = await reader(self._decoder, event)
+        if isinstance(fact, CallScheduled):
+            self._calls.add(fact.number)
+        return fact
 
 
 class _Decoder:
@@ -302,6 +313,26 @@ _READERS: dict[int, Callable[[_Decoder, HistoryEvent], Awaitable[Fact | None]]] 
     HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: _terminated,
     HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: _run_timed_out,
 }
+
+
+_OF_ACTIVITIES: dict[int, Callable[[HistoryEvent], int]] = {
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_STARTED: lambda event: (
+        event.activity_task_started_event_attributes.scheduled_event_id
+    ),
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: lambda event: (
+        event.activity_task_completed_event_attributes.scheduled_event_id
+    ),
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: lambda event: (
+        event.activity_task_failed_event_attributes.scheduled_event_id
+    ),
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: lambda event: (
+        event.activity_task_timed_out_event_attributes.scheduled_event_id
+    ),
+    HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: lambda event: (
+        event.activity_task_canceled_event_attributes.scheduled_event_id
+    ),
+}
+"""Which event scheduled the activity that an event is about."""
 
 
 def to_datetime(timestamp: Timestamp) -> datetime:

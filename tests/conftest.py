@@ -16,6 +16,7 @@ from temporalio.client import Client
 
 from activities.call import ProviderActivities
 from activities.predicates import Functions
+from activities.probe import ProbeActivities
 from activities.run import RunActivities
 from activities.sweep import SweepActivities
 from artifacts.fetch import Fetcher
@@ -181,6 +182,7 @@ async def start_worker(
                 settings,
                 ProviderActivities(registry, ledger, artifacts, fetcher, metrics),
                 RunActivities(client, registry, ledger, artifacts, metrics),
+                ProbeActivities(fetcher),
                 SweepActivities(client, ledger, artifacts),
                 functions,
             )

@@ -22,10 +22,13 @@ from temporalio.exceptions import (
 
 from activities.types import (
     CALL_PROVIDER,
+    PROBE_RECORDINGS,
     CallFailure,
     CallProviderInput,
     CallProviderResult,
     ErrorInfo,
+    Probed,
+    ProbeInput,
 )
 from pipelines.model import StepDefinition
 
@@ -33,6 +36,9 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 # Over the activity's own time limits, one for a download and one for the call, which report what
 # was used; this one is the safety net.
 _GRACE = timedelta(seconds=15)
+_PROBE_TIMEOUT = timedelta(minutes=10)
+# Lost workers only: the activity itself takes what it can't have for unknown.
+_PROBE_RETRY = RetryPolicy(maximum_attempts=5)
 # The type that the SDK gives to the failure of an activity whose worker is stopped.
 WORKER_SHUTDOWN = "WorkerShutdown"
 
@@ -48,6 +54,20 @@ def start_call(call: CallProviderInput) -> workflow.ActivityHandle[CallProviderR
         retry_policy=_retry_policy(call.step),
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=f"{call.step.name} · {call.candidate}",
+    )
+
+
+def start_probe(asked: ProbeInput) -> workflow.ActivityHandle[Probed]:
+    """Look at remote recordings before the run is admitted; what can't be had stays unknown."""
+    return workflow.start_activity(
+        PROBE_RECORDINGS,
+        asked,
+        result_type=Probed,
+        start_to_close_timeout=_PROBE_TIMEOUT,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        retry_policy=_PROBE_RETRY,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary="length of the recordings",
     )
 
 

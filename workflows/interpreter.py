@@ -22,7 +22,7 @@ from activities.types import (
     StepNote,
 )
 from pipelines.errors import ExpressionError
-from pipelines.expressions import evaluate
+from pipelines.expressions import evaluate, evaluate_condition
 from pipelines.model import StepDefinition
 from pipelines.requests import names_used
 from workflows.calls import error_of, failure_of, start_call
@@ -127,7 +127,7 @@ class Interpreter:
             return True
         error = None
         try:
-            wanted = evaluate(step.when, self._context) is True
+            wanted = evaluate_condition(step.when, self._context)
         except ExpressionError as problem:
             wanted = False
             error = ErrorInfo(code=problem.code, message=str(problem), step=step.name)

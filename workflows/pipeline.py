@@ -19,12 +19,15 @@ with workflow.unsafe.imports_passed_through():
         REQUEST_CANCELLATION,
         SETTLE,
         Admission,
+        AdmitInput,
         ErrorInfo,
+        Probed,
+        ProbeInput,
         SettleInput,
         Settlement,
         whole_ms,
     )
-    from workflows.calls import error_of
+    from workflows.calls import error_of, start_probe
     from workflows.interpreter import Interpreter, StepFailed, now
     from workflows.state import ExecutionState
     from workflows.stopping import Stopped, Stopping
@@ -125,11 +128,23 @@ class PipelineWorkflow:
             return Unfinished(error_of(problem))
 
     async def _admit(self, run: PipelineInput) -> Admission:
+        asked = run.admission(workflow.info().workflow_id)
+        admission = await self._ask_for_admission(asked)
+        if not admission.to_probe:
+            return admission
+        probed = await self._probe(admission.to_probe)
+        return await self._ask_for_admission(asked.model_copy(update={"probed": probed}))
+
+    async def _probe(self, urls: tuple[str, ...]) -> Probed:
+        self._stopping.check()
+        return await self._stopping.watch(start_probe(ProbeInput(urls=urls)))
+
+    async def _ask_for_admission(self, asked: AdmitInput) -> Admission:
         self._stopping.check()
         return await self._stopping.watch(
             workflow.start_local_activity(
                 ADMIT,
-                run.admission(workflow.info().workflow_id),
+                asked,
                 result_type=Admission,
                 start_to_close_timeout=_LOCAL_TIMEOUT,
                 retry_policy=_LOCAL_RETRY,

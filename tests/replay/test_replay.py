@@ -18,8 +18,9 @@ from temporalio.worker import Replayer
 
 from events.history import HistoryReader, RunCreated
 from events.projection import Projection
+from pipelines.builder import Pipeline
 from providers.errors import InvalidRequest, ProviderFault, ProviderUnavailable
-from providers.types import Capability, QualityTier
+from providers.types import Capability, CostUnit, QualityTier
 from tests.runs import StartWorker, eventually, redact_then_summarize, start
 from tests.scripted import BoundedAdapter, Hang, ScriptedAdapter, answer, fail
 from worker import workflow_runner
@@ -117,6 +118,17 @@ async def capped(start_worker: StartWorker) -> Handle:
     return await start(worker, redact_then_summarize(optional=True), max_cost_usd=Decimal("0.011"))
 
 
+async def probed(start_worker: StartWorker) -> Handle:
+    """A remote recording is looked at before the run is admitted; this one can't be had."""
+    adapter = ScriptedAdapter(
+        capabilities=[Capability.TRANSCRIPTION], cost_unit=CostUnit.MINUTE, price=Decimal(1)
+    )
+    step = Pipeline("hear").step("transcribe").capability(Capability.TRANSCRIPTION)
+    worker = await start_worker(adapter)
+    recording = {"audio_url": "https://10.0.0.5/call.wav"}
+    return await start(worker, step.done().build(), input_data=recording)
+
+
 SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -134,6 +146,7 @@ SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
         predicate,
         not_admitted,
         capped,
+        probed,
     )
 }
 
