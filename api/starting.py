@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from activities.estimates import reservation_of
 from api.bodies import canonical_json
 from api.context import Services
-from api.problems import budget_exceeded
+from api.problems import budget_exceeded, invalid
 from api.recordings import check_recordings
 from api.schemas import ExecuteAnswer, ExecuteRequest, links_of
 from ledger.errors import BudgetExceeded
 from ledger.idempotency import KeyUse
+from pipelines.errors import InvalidDefinition, Mistake
 from pipelines.inputs import check_input
 from pipelines.model import PipelineDefinition
 from pipelines.support import check_supported
@@ -83,6 +84,10 @@ async def start_execution(
 async def _check_at_the_door(
     services: Services, tenant: str, definition: PipelineDefinition, request: ExecuteRequest
 ) -> None:
-    check_supported(definition)
+    try:
+        check_supported(definition)
+    except InvalidDefinition as error:
+        # The body names the pipeline and holds none of it.
+        raise invalid([Mistake("/pipeline_name", one.message) for one in error.mistakes]) from None
     check_input(definition, request.input_data)
     await check_recordings(services, tenant, definition, request.input_data)

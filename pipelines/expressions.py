@@ -27,6 +27,14 @@ _KINDS = {
     "timedelta": "a duration",
 }
 
+_JSON_KINDS = {
+    "NoneType": "null",
+    "float": "a number",
+    "int": "a number",
+    "list": "a list",
+    "str": "a text",
+}
+
 
 def names_in(source: str, candidates: Iterable[str]) -> tuple[str, ...]:
     """Tell which of the candidates occur as a word in the expression, in a stable order.
@@ -69,6 +77,19 @@ def evaluate(source: str, context: Mapping[str, Any]) -> Any:
     if value.type() == cel.Type.ERROR:
         raise _not_evaluated(source, failure(str(value.value()), source))
     return _as_json(value.plain_value(), source)
+
+
+def evaluate_condition(source: str, context: Mapping[str, Any]) -> bool:
+    """Evaluate an expression that is to be true or false.
+
+    Raises:
+        ExpressionError: It does not compile, its evaluation ends in an error, or it is neither.
+    """
+    value = evaluate(source, context)
+    if isinstance(value, bool):
+        return value
+    kind = _JSON_KINDS.get(type(value).__name__, "an object")
+    raise _not_evaluated(source, f"it gives {kind}, expected true or false")
 
 
 def _as_json(value: Any, source: str) -> Any:

@@ -82,16 +82,23 @@ async def test_a_false_condition_skips_the_step(start_worker: StartWorker) -> No
     assert (await progress(handle)).steps[1].status == StepState.SKIPPED
 
 
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [
+        ("redacted.nothing > 1", "nothing"),
+        ("redacted.text", "it gives a text, expected true or false"),
+    ],
+)
 async def test_a_condition_that_cannot_be_evaluated_skips_and_says_why(
-    start_worker: StartWorker,
+    start_worker: StartWorker, when: str, reason: str
 ) -> None:
     worker = await start_worker(ScriptedAdapter())
-    handle = await start(worker, redact_then_summarize(when="redacted.nothing > 1"))
+    handle = await start(worker, redact_then_summarize(when=when))
     await handle.result()
     step = (await progress(handle)).steps[1]
     assert step.status == StepState.SKIPPED
     assert step.error is not None
-    assert "nothing" in step.error.message
+    assert reason in step.error.message
 
 
 async def test_a_retryable_error_is_retried_at_the_same_candidate(
