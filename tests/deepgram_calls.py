@@ -2,6 +2,7 @@
 
 import asyncio
 import wave
+from array import array
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,10 +20,13 @@ from providers.types import (
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
 
-def recording(path: Path, *, channels: int, seconds: int = 1) -> Path:
+def recording(path: Path, *, channels: int, same: bool = False) -> Path:
+    """Write a second of hum, another one on each channel unless they are to be the same."""
+    periods = [20] * channels if same else [20 + 7 * number for number in range(channels)]
+    waves = ((moment % period - period // 2) * 99 for moment in range(8000) for period in periods)
     with wave.open(str(path), "wb") as file:
         file.setparams((channels, 2, 8000, 0, "NONE", ""))
-        file.writeframes(bytes(2 * channels * 8000 * seconds))
+        file.writeframes(array("h", waves).tobytes())
     return path
 
 

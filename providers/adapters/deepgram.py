@@ -15,6 +15,7 @@ from providers.error_table import STATUS_ROWS, ErrorRow, VendorFailure
 from providers.errors import (
     InputTooLarge,
     InvalidRequest,
+    ProviderError,
     ProviderFault,
     ProviderUnavailable,
     QuotaExhausted,
@@ -23,6 +24,7 @@ from providers.errors import (
 )
 from providers.http_vendor import Body, Exchange, HttpVendorAdapter
 from providers.list_prices import find_unit_price
+from providers.recordings import Recordings
 from providers.types import (
     AudioFile,
     Capability,
@@ -46,7 +48,7 @@ _TWO_SIDES = 2
 _CHUNK_BYTES = 1 << 16
 # How much of the work the upload is; the recognition does not tell how far it is.
 UPLOAD_SHARE = 0.5
-_CAVEAT = "Takes each channel of a two-channel recording for one speaker."
+_CAVEAT = "Takes each channel of a call that has two for one speaker."
 
 # https://developers.deepgram.com/docs/errors, read 2026-11. All that a caller decides about a
 # request is the recording and its language, so that a 400 is about one of these: Deepgram has one
@@ -78,6 +80,13 @@ class DeepgramAdapter(HttpVendorAdapter):
     def __init__(self, api_key: SecretStr | None, base_url: str | None = None) -> None:
         """Take the key and Deepgram's address; connect with the first call."""
         super().__init__(api_key, base_url or DEFAULT_BASE_URL)
+        self._recordings = Recordings.where_installed()
+
+    async def close(self) -> None:
+        """Close the connections, and end what decodes recordings."""
+        await super().close()
+        if self._recordings is not None:
+            await self._recordings.close()
 
     def offers(self) -> Sequence[Offer]:
         """List both speech capabilities."""
@@ -110,7 +119,7 @@ class DeepgramAdapter(HttpVendorAdapter):
         if not isinstance(request, TranscriptionRequest) or audio is None:
             raise InvalidRequest(f"Deepgram is not offered for {call.capability}.")
         _check(request, audio)
-        speakers = await _speakers(call.capability, audio.path)
+        speakers = await self._speakers(call.capability, audio.path)
         content = await self._post(
             exchange,
             "/v1/listen",
@@ -121,6 +130,26 @@ class DeepgramAdapter(HttpVendorAdapter):
         answer = self._parse(Answer, content)
         exchange.usage = usage = answer.read_usage(speakers)
         return ProviderAnswer(answer.read_response(request.language, speakers), usage)
+
+    async def _speakers(self, capability: Capability, path: Path) -> Speakers:
+        """Decide how speakers are told apart: by channel where there are two, else by voice."""
+        if capability is not Capability.TRANSCRIPTION_DIARIZATION:
+            return Speakers.UNTOLD
+        if await asyncio.to_thread(count_channels, path) != _TWO_SIDES:
+            return Speakers.BY_VOICE
+        return Speakers.BY_CHANNEL if await self._has_two_sides(path) else Speakers.BY_VOICE
+
+    async def _has_two_sides(self, path: Path) -> bool:
+        """Say whether two channels hold two things: one call on both, or in one room, is one thing.
+
+        What can't be decoded here is believed to be a call's two sides.
+        """
+        if self._recordings is None:
+            return True
+        try:
+            return (await self._recordings.survey(path)).two_sides
+        except ProviderError:
+            return True
 
     def _read_failure(self, status: int, body: Mapping[str, Any]) -> VendorFailure:
         # Two forms of error; in one example the first has `error_code` for `err_code`.
@@ -134,14 +163,6 @@ def _check(request: TranscriptionRequest, audio: AudioFile) -> None:
         raise InputTooLarge(f"Deepgram takes recordings of up to {MAX_FILE_BYTES:,} bytes.")
     if request.language is not None and request.language.lower() == _NO_LANGUAGE:
         raise UnsupportedInput("Name one language, or none: Deepgram then detects it.")
-
-
-async def _speakers(capability: Capability, path: Path) -> Speakers:
-    """Decide how speakers are told apart: by channel where there are two, else by voice."""
-    if capability is not Capability.TRANSCRIPTION_DIARIZATION:
-        return Speakers.UNTOLD
-    channels = await asyncio.to_thread(count_channels, path)
-    return Speakers.BY_CHANNEL if channels == _TWO_SIDES else Speakers.BY_VOICE
 
 
 def _media_type(audio: AudioFile) -> str:

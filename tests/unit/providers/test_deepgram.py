@@ -161,6 +161,41 @@ async def test_each_of_two_channels_is_a_speaker(
     assert "diarize_model" not in query
 
 
+async def test_two_channels_with_one_sound_are_told_apart_by_voice_and_paid_for_once(
+    vendor: FakeVendor, adapter: DeepgramAdapter, tmp_path: Path
+) -> None:
+    vendor.answer(200, one_channel(HELLO, BYE, voices=True))
+    path = recording(tmp_path / "copied.wav", channels=2, same=True)
+    answer = await transcribe(adapter, path, DIARIZATION)
+    segments = response_of(answer).segments or ()
+    assert [segment.speaker for segment in segments] == ["speaker_0", "speaker_1"]
+    assert answer.usage == Usage(audio_seconds=DURATION, diarized_seconds=DURATION)
+    query = query_of(vendor)
+    assert (query["diarize_model"], query.get("multichannel")) == ("latest", None)
+
+
+async def test_two_channels_that_can_not_be_decoded_here_are_believed(
+    vendor: FakeVendor, adapter: DeepgramAdapter, tmp_path: Path
+) -> None:
+    vendor.answer(200, two_channels(HELLO, BYE))
+    path = recording(tmp_path / "call.wav", channels=2, same=True)
+    content = bytearray(path.read_bytes())
+    content[20] = 0x99  # a codec that nobody knows
+    path.write_bytes(content)
+    await transcribe(adapter, path, DIARIZATION)
+    assert query_of(vendor)["multichannel"] == "true"
+
+
+async def test_without_a_decoder_two_channels_are_believed(
+    vendor: FakeVendor, adapter: DeepgramAdapter, tmp_path: Path
+) -> None:
+    vendor.answer(200, two_channels(HELLO, BYE))
+    adapter._recordings = None
+    path = recording(tmp_path / "copied.wav", channels=2, same=True)
+    await transcribe(adapter, path, DIARIZATION)
+    assert query_of(vendor)["multichannel"] == "true"
+
+
 async def test_two_channels_are_mixed_where_nobody_asks_who_spoke(
     vendor: FakeVendor, adapter: DeepgramAdapter, stereo: Path
 ) -> None:
