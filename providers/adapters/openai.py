@@ -58,6 +58,9 @@ ERRORS = (
     ErrorRow(QuotaExhausted, code="organization_usage_limit_exceeded"),
     ErrorRow(QuotaExhausted, code="project_spend_limit_exceeded"),
     ErrorRow(QuotaExhausted, type="insufficient_quota"),
+    # On no page, and a 429 with or without the code: an account whose billing was stopped
+    # (https://github.com/BerriAI/litellm/issues/2743).
+    ErrorRow(QuotaExhausted, type="billing_not_active"),
     ErrorRow(RateLimited, code="rate_limit_exceeded"),
     ErrorRow(RateLimited, code="slow_down"),
     ErrorRow(ProviderFault, code="server_error"),

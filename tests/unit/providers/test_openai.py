@@ -149,6 +149,8 @@ async def test_answer_without_usage_has_no_cost(vendor: FakeVendor, adapter: Ope
         (429, "insufficient_quota", "organization_spend_limit_exceeded", QuotaExhausted),
         (429, "insufficient_quota", "organization_usage_limit_exceeded", QuotaExhausted),
         (429, "insufficient_quota", "a_new_limit", QuotaExhausted),
+        (429, "billing_not_active", None, QuotaExhausted),
+        (429, "billing_not_active", "billing_not_active", QuotaExhausted),
         (500, "server_error", None, ProviderFault),
         (503, "service_unavailable_error", "server_is_overloaded", ProviderFault),
     ],
