@@ -1,10 +1,10 @@
 """The `perdure` command: what a person or a script types at a terminal.
 
 The room owns words, tables, colours, exit codes and signals. Its client half (`run`, `watch`,
-`status`, `result`, `cancel`, `list`, `pipelines`, `providers`) knows the product only as the HTTP
-API of the contract and imports no other room: whatever it can show, any client can show. What
-a pipeline, a provider or a budget *is* never belongs here, and neither does a rule that the API
-does not enforce.
+`status`, `result`, `cancel`, `list`, `pipelines`, `providers`, `budget`, `costs`) knows the product
+only as the HTTP API of the contract and imports no other room: whatever it can show, any client can
+show. What a pipeline, a provider or a budget *is* never belongs here, and neither does a rule that
+the API does not enforce.
 
     main     the root group, loaded lazily           errors   the tree of failures and exit codes
     lazy     the group that imports on demand        options  `--api-url`, `--api-key`, identifiers

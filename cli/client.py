@@ -167,6 +167,22 @@ class Api:
         """Ask what a run would cost."""
         return self._send("POST", "/estimate", self.starting, json=request).body
 
+    def budget(self, query: Mapping[str, str]) -> Any:
+        """Read how a month's budget stands."""
+        return self._send("GET", "/budget/status", None, params=query).body
+
+    def set_budget(self, budget: Mapping[str, Any]) -> Any:
+        """Set the limit of each month; reads how the present one stands then."""
+        return self._send("PUT", "/budget", self.starting, json=budget).body
+
+    def spend(self, query: Mapping[str, str]) -> Any:
+        """Read what was spent, told apart by what the query asks for."""
+        return self._send("GET", "/budget/spend", None, params=query).body
+
+    def costs(self, execution_id: str) -> Any:
+        """Read the invoice of a run."""
+        return self._send("GET", f"{_path(execution_id)}/costs", None).body
+
     def providers(self) -> Any:
         """Read who offers what."""
         return self._send("GET", "/providers", None).body

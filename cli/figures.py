@@ -8,6 +8,7 @@ builds `rich.text.Text`.
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -70,6 +71,44 @@ def money(value: object) -> str:
         return "<$0.000001"
     whole, _, fraction = f"{amount:.6f}".rstrip("0").partition(".")
     return f"${whole}.{fraction:0<2}"
+
+
+def exact(value: object) -> str:
+    """Return an amount with every digit that it has, `$0.00` at least; unknown as `unknown`."""
+    amount = decimal(value)
+    if amount is None:
+        return "unknown"
+    whole, _, fraction = f"{amount:f}".partition(".")
+    return f"${whole}.{fraction.rstrip('0'):0<2}"
+
+
+def in_column(amounts: Sequence[str]) -> list[str]:
+    """Pad amounts so that their decimal points stand below one another; words end the column."""
+    parts = [amount.partition(".") for amount in amounts if "." in amount]
+    before = max((len(whole) for whole, _, _ in parts), default=0)
+    after = max((len(point + fraction) for _, point, fraction in parts), default=0)
+    room = max(before + after, *map(len, amounts)) if amounts else 0
+    before = room - after
+    return [
+        f"{whole:>{before}}{point + fraction:<{after}}" if point else f"{whole:>{room}}"
+        for whole, point, fraction in (amount.partition(".") for amount in amounts)
+    ]
+
+
+def percent(part: Decimal, whole: Decimal) -> str:
+    """Return `36 %`; nothing where there is no whole."""
+    if not whole:
+        return ""
+    if 0 < part < whole:
+        return f"{_bounded(100 * part / whole)} %"
+    return f"{100 * part / whole:.0f} %"
+
+
+def _bounded(share: Decimal) -> str:
+    """Return a share that is neither 0 nor 100, and is not called so."""
+    if share < 1:
+        return "<1"
+    return ">99" if share > 99 else f"{share:.0f}"  # noqa: PLR2004 - one from all
 
 
 def total(cost: object, known: object) -> str:

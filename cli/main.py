@@ -4,7 +4,7 @@ import click
 
 from cli.lazy import Lazy, LazyGroup
 
-_RUNS, _CATALOGUE, _PROCESSES = "Runs", "What there is", "Processes"
+_RUNS, _CATALOGUE, _MONEY, _PROCESSES = "Runs", "What there is", "Money", "Processes"
 
 COMMANDS = {
     "demo": Lazy("cli.demo:demo", "Analyse a sample call with everything started for you.", _RUNS),
@@ -16,6 +16,8 @@ COMMANDS = {
     "list": Lazy("cli.executions:list_executions", "List runs, newest first.", _RUNS),
     "pipelines": Lazy("cli.catalog:pipelines", "The pipelines that can be run.", _CATALOGUE),
     "providers": Lazy("cli.catalog:providers", "Who can do what, at which price.", _CATALOGUE),
+    "budget": Lazy("cli.budget:budget", "What may be spent, what was, and on what.", _MONEY),
+    "costs": Lazy("cli.invoice:costs", "The invoice of a run: a line for each attempt.", _MONEY),
     "doctor": Lazy("cli.doctor:doctor", "What is not well here, and how to mend it.", _PROCESSES),
     "dev": Lazy("cli.dev:dev", "Temporal, worker and API in one terminal.", _PROCESSES),
     "api": Lazy("cli.serve:api", "An API process.", _PROCESSES),

@@ -7,8 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from cli.client import Api
+from cli.errors import UsageMistakeError
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 _EXECUTION_ID = re.compile(r"exec-[0-9a-hjkmnp-tv-z]{26}")
@@ -59,7 +61,10 @@ class ExecutionId(click.ParamType[str]):
 
 
 def talks_to_api(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--api-url` and `--api-key`, and pass it an open `Api` as `api`."""
+    """Give a command `--api-url` and `--api-key`, and pass it an open `Api` as `api`.
+
+    A group does its own work only where no command follows, which has a connection of its own.
+    """
 
     @click.option(
         "--api-url",
@@ -81,11 +86,21 @@ def talks_to_api(function: Callable[..., None]) -> Callable[..., None]:
     def command(
         ctx: click.Context, /, *args: Any, api_url: str, api_key: str | None, **kwargs: Any
     ) -> None:
+        if ctx.invoked_subcommand is not None:
+            _refuse_options(ctx)
+            return
         connection = ctx.find_object(Api) or Api(api_url, api_key)
         with connection as api:
             function(*args, api=api, **kwargs)
 
     return update_wrapper(command, function)
+
+
+def _refuse_options(ctx: click.Context) -> None:
+    """Refuse a group's options where a command follows, which would not hear of them."""
+    if any(ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in ctx.params):
+        called = f"{ctx.info_name} {ctx.invoked_subcommand}"
+        raise UsageMistakeError(f"options stand after `{called}`")
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, nothing else.")

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from cli.estimating import estimate_lines
 from cli.figures import ABSENT
-from tests.unit.cli import scripts
+from tests.unit.cli import rendered, scripts
 from tests.unit.cli.fake_api import Fake, problem
 
 UNKNOWN = {"best_case_usd": None, "estimated_cost_usd": None, "worst_case_usd": None}
@@ -123,13 +123,7 @@ def estimating(fake: Fake) -> Fake:
 
 
 def text_of(body: dict[str, Any], width: int) -> str:
-    from rich.console import Console  # noqa: PLC0415 - only here
-
-    console = Console(width=width, no_color=True, force_terminal=False)
-    with console.capture() as captured:
-        for line in estimate_lines(body, width):
-            console.print(line)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    return rendered.text_of(estimate_lines(body, width), width)
 
 
 def test_a_table_shows_each_candidate_with_its_price_and_three_figures() -> None:
