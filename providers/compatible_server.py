@@ -29,6 +29,9 @@ class CompatibleServer(Value):
             absent: unknown.
         output_usd_per_mtok: For a million output tokens.
         context_tokens: The most that the model reads and writes in one call.
+        keeps_limits: Whether the server surely reads no more than `context_tokens` and writes no
+            more than it is asked for (`max_tokens`): only then there is a bound of what a call may
+            cost, which hard limits need.
         structured_output: Whether the server takes a `response_format` with a JSON Schema; without
             it the schema is part of the instructions.
     """
@@ -44,6 +47,7 @@ class CompatibleServer(Value):
     input_usd_per_mtok: _UsdPerMillion | None = None
     output_usd_per_mtok: _UsdPerMillion | None = None
     context_tokens: int | None = Field(default=None, ge=1)
+    keeps_limits: bool = False
     structured_output: bool = True
 
     @property
@@ -85,4 +89,10 @@ class CompatibleServer(Value):
     def _both_prices(self) -> Self:
         if (self.input_usd_per_mtok is None) != (self.output_usd_per_mtok is None):
             raise ValueError("give both input_usd_per_mtok and output_usd_per_mtok, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_to_keep(self) -> Self:
+        if self.keeps_limits and self.context_tokens is None:
+            raise ValueError("keeps_limits needs context_tokens, which is one of them")
         return self

@@ -25,6 +25,7 @@ from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCal
 from providers.error_table import ErrorRow, VendorFailure, showable, translate
 from providers.errors import InvalidRequest, ProviderError, ProviderFault
 from providers.generation import ArrivingAnswer
+from providers.token_bounds import usages_within
 from providers.token_prices import ListPrice, find_list_price
 from providers.types import (
     Capability,
@@ -152,6 +153,22 @@ class LanguageModelAdapter(ProviderAdapter, Generic[ClientT]):
             raise
         return ProviderAnswer(response=response, usage=answer.usage or Usage())
 
+    async def upper_bounds(self, call: ProviderCall) -> Sequence[Usage]:
+        """Bound what an attempt can use; see `ProviderAdapter.upper_bounds`.
+
+        What can't be asked costs nothing: the call ends before anything is sent.
+        """
+        try:
+            model = self._find_model(call)
+            if derived.answer_blank(call.request) is not None:
+                return usages_within(0, 0)
+            request = _question(call, model)
+            # In a thread: a schema takes the SDK, and a long text its time.
+            read = await asyncio.to_thread(self._most_read, model, request)
+        except ProviderError:
+            return usages_within(0, 0)
+        return () if read is None else usages_within(read, request.max_output_tokens)
+
     def _find_model(self, call: ProviderCall) -> LanguageModel:
         for model in self.models:
             if model.name == call.model and call.capability in model.capabilities:
@@ -168,6 +185,14 @@ class LanguageModelAdapter(ProviderAdapter, Generic[ClientT]):
         self, call: ProviderCall, request: GenerationRequest, answer: ArrivingAnswer
     ) -> GenerationResponse:
         """Ask for the answer and follow it to its end; what it used is in `answer`."""
+
+    @abstractmethod
+    def _most_read(self, model: LanguageModel, request: GenerationRequest) -> int | None:
+        """Bound the input tokens that are billed for a request; None where nothing is sure.
+
+        Raises:
+            ProviderError: The request can't be made, and `_generate` raises the same.
+        """
 
     @abstractmethod
     def _connect(self) -> ClientT:

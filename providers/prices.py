@@ -1,6 +1,6 @@
 """What a call cost: units that were used times the price of the unit, exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from providers.types import CostUnit, Offer, TokenPrices, Usage
@@ -37,12 +37,27 @@ def unit_prices_of(offer: Offer, usage: Usage) -> dict[str, str]:
 def upper_cost_of(offer: Offer, bounds: Sequence[Usage]) -> Decimal | None:
     """Return the most that a call can cost, by the bounds of its usage; None when unknown.
 
-    A kind of token without a price is one that is not sold.
+    A kind of token without a price is one that is not sold. A request that turns out shorter than
+    its bound may be sold by another of the price lists: the dearest that it can reach counts.
     """
     if offer.cost_unit is CostUnit.FREE:
         return Decimal(0)
-    costs = [cost_of(offer, usage) for usage in bounds]
+    costs = [
+        cost_of(at_one_list, usage)
+        for usage in bounds
+        for at_one_list in _by_price_list(offer, usage)
+    ]
     return max((cost for cost in costs if cost is not None), default=None)
+
+
+def _by_price_list(offer: Offer, usage: Usage) -> Iterator[Offer]:
+    """Yield the offer with each price list that holds up to the usage's input, by itself."""
+    if offer.cost_unit is not CostUnit.TOKEN:
+        yield offer
+    for prices in offer.token_prices:
+        if (usage.input_tokens or 0) > prices.above_input_tokens:
+            alone = prices.model_copy(update={"above_input_tokens": -1})
+            yield offer.model_copy(update={"token_prices": (alone,)})
 
 
 def _unrounded(offer: Offer, usage: Usage) -> Decimal | None:

@@ -4,15 +4,23 @@ Decoding happens in child processes: a hostile file can crash a decoder, and onl
 stopped at once.
 """
 
+import asyncio
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import Self
 
 from providers.adapters.local.children import ChildPool
+from providers.errors import ProviderError
 
 _PACKAGES = ("numpy", "soundfile")
+
+# Tags behind the sound have less, unless they hold pictures.
+_MOST_UNREAD = 1 << 16
+# 8 kbit/s: ISO/IEC 13818-3, layer III.
+_LEAST_BYTES_PER_SECOND = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +30,25 @@ class Sound:
     Attributes:
         seconds: Length of what could be decoded.
         two_sides: Whether it has two channels that hold different sounds: a call's two sides.
+        unread: Bytes behind the place where the decoder stopped.
     """
 
     seconds: float
+    channels: int
     two_sides: bool
+    unread: int
+
+    @property
+    def most_seconds(self) -> int | None:
+        """Bound the length that others find, in whole seconds; None where nothing is sure.
+
+        Decoders differ in what they make of the ends of a stream, and vendors round to seconds.
+        What ours left unread may be more sound to others: at worst, at the lowest rate that MP3
+        has. A good part of a file may be anything.
+        """
+        if self.unread > _MOST_UNREAD:
+            return None
+        return ceil(self.seconds + self.unread / _LEAST_BYTES_PER_SECOND) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +115,23 @@ class Recordings:
     async def close(self) -> None:
         """End the children."""
         await self._pool.close()
+
+
+async def survey_within(recordings: Recordings | None, path: Path, seconds: float) -> Sound | None:
+    """Survey a recording; None where that can't be done, or takes longer.
+
+    Args:
+        recordings: None where nothing can be decoded.
+        path: The recording.
+        seconds: How long it may take.
+    """
+    if recordings is None:
+        return None
+    try:
+        async with asyncio.timeout(seconds):
+            return await recordings.survey(path)
+    except (ProviderError, TimeoutError):
+        return None
 
 
 def _no_progress(_fraction: float) -> None:

@@ -19,7 +19,12 @@ def survey(params: dict[str, Any], _report: Callable[[float], None]) -> dict[str
     """Say what the recording `path` holds."""
     found = audio.survey(Path(params["path"]))
     two_sides = found.channels == _TWO and found.correlation < audio.SAME_ROOM
-    return {"seconds": found.seconds, "two_sides": two_sides}
+    return {
+        "seconds": found.seconds,
+        "channels": found.channels,
+        "two_sides": two_sides,
+        "unread": found.unread,
+    }
 
 
 def convert(params: dict[str, Any], report: Callable[[float], None]) -> dict[str, Any]:

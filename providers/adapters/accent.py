@@ -55,6 +55,12 @@ class AccentAdapter(HttpVendorAdapter):
             )
         ]
 
+    async def upper_bounds(self, call: ProviderCall) -> Sequence[Usage]:
+        """Bound what an attempt can use: the characters that are sent, where there are any."""
+        request = call.request
+        sent = _text_of(request) if isinstance(request, RedactionRequest) else ""
+        return (Usage(characters=len(sent)),)
+
     async def _answer(self, call: ProviderCall, exchange: Exchange) -> ProviderAnswer:
         request = call.request
         if not isinstance(request, RedactionRequest):

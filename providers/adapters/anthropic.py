@@ -25,6 +25,7 @@ from providers.errors import (
 )
 from providers.generation import ArrivingAnswer, check_schema, may_not_fit, read_data, read_end
 from providers.language_model import LanguageModel, LanguageModelAdapter
+from providers.token_bounds import most_read
 from providers.types import GenerationRequest, GenerationResponse, Message
 
 if TYPE_CHECKING:
@@ -128,6 +129,17 @@ class AnthropicAdapter(LanguageModelAdapter["AsyncAnthropic"]):
         schema = request.response_schema
         data = None if schema is None or finish_reason == "length" else read_data(text, schema)
         return GenerationResponse(text=text, data=data, finish_reason=finish_reason)
+
+    def _most_read(self, model: LanguageModel, request: GenerationRequest) -> int | None:
+        """Bound the input of the request that is sent.
+
+        Its output can't be longer than `max_tokens`, "the absolute maximum number of tokens to
+        generate" (https://platform.claude.com/docs/en/api/messages, read 2026-11).
+        """
+        conversation = _Conversation.of(request)
+        body = _request_body(model.name, request, conversation)
+        schema = body["output_config"]["format"]["schema"] if "output_config" in body else None
+        return most_read(conversation.texts, schema, model.context_tokens)
 
     def _connect(self) -> "AsyncAnthropic":
         from anthropic import AsyncAnthropic  # noqa: PLC0415 - see the base class's module

@@ -141,6 +141,16 @@ class CompatibleAdapter(LanguageModelAdapter["AsyncOpenAI"]):
         data = read_data(text if self._server.structured_output else _object_in(text), schema)
         return GenerationResponse(text=text, data=data, finish_reason="stop")
 
+    def _most_read(self, model: LanguageModel, request: GenerationRequest) -> int | None:
+        """Bound the input by the model's context, where the settings vouch for the server.
+
+        Nothing else is sure: a server puts the messages into a template of its own, and there are
+        servers that write on for ever, whatever `max_tokens` says
+        (https://github.com/ollama/ollama/issues/18575, read 2026-11).
+        """
+        _request_body(model.name, request, structured=self._server.structured_output)
+        return model.context_tokens if self._server.keeps_limits else None
+
     def _sdk(self) -> Any:
         return import_module(_PACKAGE)
 

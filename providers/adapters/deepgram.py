@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from providers.access import why_unset
 from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
-from providers.adapters.deepgram_answer import Answer, Speakers
+from providers.adapters.deepgram_answer import Answer, Speakers, billed
 from providers.channels import count_channels
 from providers.error_table import STATUS_ROWS, ErrorRow, VendorFailure
 from providers.errors import (
@@ -24,7 +24,7 @@ from providers.errors import (
 )
 from providers.http_vendor import Body, Exchange, HttpVendorAdapter
 from providers.list_prices import find_unit_price
-from providers.recordings import Recordings
+from providers.recordings import Recordings, survey_within
 from providers.types import (
     AudioFile,
     Capability,
@@ -33,6 +33,7 @@ from providers.types import (
     Offer,
     QualityTier,
     TranscriptionRequest,
+    Usage,
 )
 
 DEFAULT_BASE_URL = "https://api.deepgram.com"
@@ -113,6 +114,21 @@ class DeepgramAdapter(HttpVendorAdapter):
             reason=reason,
             caveat=_CAVEAT if by_speaker else None,
         )
+
+    async def upper_bounds(self, call: ProviderCall) -> Sequence[Usage]:
+        """Bound what an attempt can use; see `ProviderAdapter.upper_bounds`."""
+        if call.audio is None:
+            return (Usage(audio_seconds=0),)  # `call` refuses it before anything is sent
+        sound = await survey_within(self._recordings, call.audio.path, call.timeout)
+        seconds = None if sound is None else sound.most_seconds
+        if sound is None or seconds is None:
+            return ()
+        ways = [Speakers.UNTOLD]
+        if call.capability is Capability.TRANSCRIPTION_DIARIZATION:
+            # What the call hears decides; should it fail to listen, channels are sides.
+            is_call = await asyncio.to_thread(count_channels, call.audio.path) == _TWO_SIDES
+            ways = [Speakers.BY_VOICE, Speakers.BY_CHANNEL] if is_call else [Speakers.BY_VOICE]
+        return [billed(seconds, max(sound.channels, _TWO_SIDES), way) for way in ways]
 
     async def _answer(self, call: ProviderCall, exchange: Exchange) -> ProviderAnswer:
         request, audio = call.request, call.audio

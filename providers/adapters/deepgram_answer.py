@@ -23,6 +23,17 @@ class Speakers(Enum):
     BY_CHANNEL = auto()
 
 
+def billed(duration: float, channels: int, speakers: Speakers) -> Usage:
+    """Tell what is billed: every channel that is recognised by itself, every voice told apart.
+
+    https://github.com/orgs/deepgram/discussions/932, read 2026-11.
+    """
+    if speakers is Speakers.BY_CHANNEL:
+        return Usage(audio_seconds=duration * channels)
+    diarized = duration if speakers is Speakers.BY_VOICE else None
+    return Usage(audio_seconds=duration, diarized_seconds=diarized)
+
+
 class _Utterance(AnswerPart):
     start: NonNegativeFloat
     end: NonNegativeFloat
@@ -71,15 +82,8 @@ class Answer(AnswerPart):
     results: _Results
 
     def read_usage(self, speakers: Speakers) -> Usage:
-        """Tell what is billed: every channel that was recognised by itself, every voice told apart.
-
-        https://github.com/orgs/deepgram/discussions/932, read 2026-11.
-        """
-        duration = self.metadata.duration
-        if speakers is Speakers.BY_CHANNEL:
-            return Usage(audio_seconds=duration * len(self.results.channels))
-        diarized = duration if speakers is Speakers.BY_VOICE else None
-        return Usage(audio_seconds=duration, diarized_seconds=diarized)
+        """Tell what is billed."""
+        return billed(self.metadata.duration, len(self.results.channels), speakers)
 
     def read_response(self, language: str | None, speakers: Speakers) -> TranscriptionResponse:
         """Translate the answer.

@@ -23,7 +23,14 @@ from providers.errors import (
 )
 from providers.generation import ArrivingAnswer, check_schema, read_data, read_end
 from providers.language_model import LanguageModel, LanguageModelAdapter
-from providers.types import GenerationRequest, GenerationResponse, Offer, TranscriptionRequest
+from providers.token_bounds import most_read
+from providers.types import (
+    GenerationRequest,
+    GenerationResponse,
+    Offer,
+    TranscriptionRequest,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -96,6 +103,12 @@ class OpenAIAdapter(LanguageModelAdapter["AsyncOpenAI"]):
             self._connected, call, call.request, report_progress, self._sending
         )
 
+    async def upper_bounds(self, call: ProviderCall) -> Sequence[Usage]:
+        """Bound what an attempt can use; see `ProviderAdapter.upper_bounds`."""
+        if isinstance(call.request, TranscriptionRequest):
+            return await self._speech.upper_bounds(call)
+        return await super().upper_bounds(call)
+
     async def close(self) -> None:
         """Close the connections, and end what decodes recordings."""
         await super().close()
@@ -141,6 +154,19 @@ class OpenAIAdapter(LanguageModelAdapter["AsyncOpenAI"]):
         schema = request.response_schema
         data = None if schema is None else read_data(ended.text, schema)
         return GenerationResponse(text=ended.text, data=data, finish_reason="stop")
+
+    def _most_read(self, model: LanguageModel, request: GenerationRequest) -> int | None:
+        """Bound the input of the request that is sent.
+
+        Its output can't be longer than `max_output_tokens`, which counts reasoning and marks, too
+        (https://developers.openai.com/api/docs/guides/reasoning, read 2026-11).
+        """
+        body = _request_body(model.name, request)
+        asked = body["input"]
+        turns = [asked] if isinstance(asked, str) else [turn["content"] for turn in asked]
+        rules = [body["instructions"]] if "instructions" in body else []
+        schema = body["text"]["format"]["schema"] if "text" in body else None
+        return most_read([*rules, *turns], schema, model.context_tokens)
 
     def _connect(self) -> "AsyncOpenAI":
         from openai import AsyncOpenAI  # noqa: PLC0415 - see the base class's module

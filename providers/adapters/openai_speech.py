@@ -13,7 +13,7 @@ from providers.adapters.openai_audio import MAX_FILE_BYTES, prepare
 from providers.adapters.openai_exchange import Exchange, Heard, Sending
 from providers.adapters.openai_transcript import label_speakers
 from providers.errors import InvalidRequest, ProviderError
-from providers.recordings import Recordings
+from providers.recordings import Recordings, survey_within
 from providers.token_prices import find_list_price, find_minute_price
 from providers.types import (
     Capability,
@@ -89,6 +89,21 @@ class OpenAISpeech:
             raise
         respond = _tell_speakers if diarizes else _tell_text
         return ProviderAnswer(respond(heard, request), _add_up(exchanges) or Usage())
+
+    async def upper_bounds(self, call: ProviderCall) -> Sequence[Usage]:
+        """Bound what an attempt can use; see `ProviderAdapter.upper_bounds`.
+
+        The model that tells speakers apart is sold by the token, and cuts a recording into pieces
+        that may have 2,000 each (https://developers.openai.com/api/docs/models/gpt-4o-transcribe,
+        read 2026-11): as many as it likes.
+        """
+        if call.audio is None:
+            return (Usage(audio_seconds=0),)  # `transcribe` refuses it before anything is sent
+        if call.capability is Capability.TRANSCRIPTION_DIARIZATION:
+            return ()
+        sound = await survey_within(self._recordings, call.audio.path, call.timeout)
+        seconds = None if sound is None else sound.most_seconds
+        return () if seconds is None else (Usage(audio_seconds=seconds),)
 
 
 def _transcription(reason: str | None) -> Offer:

@@ -6,7 +6,9 @@ Headers are not believed: a truncated MP3 claims its full length. What counts is
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,12 +39,15 @@ class Survey:
     Attributes:
         frames: Decoded samples of each channel.
         correlation: Of the first two channels, 0 to 1; 1 where there is one.
+        unread: Bytes of the file behind the place where the decoder stopped: tags, as a rule, but a
+            second recording behind the first one, too, which others may go on to decode.
     """
 
     frames: int
     rate: int
     channels: int
     correlation: float
+    unread: int
 
     @property
     def seconds(self) -> float:
@@ -59,8 +64,9 @@ def survey(path: Path) -> Survey:
         InputTooLarge: It is longer than `MAX_SECONDS`.
     """
     frames, products = 0, np.zeros(3)
-    with _opened(path) as file:
+    with _Watched(path) as source, _opened(path, source) as file:
         rate, channels = file.samplerate, file.channels
+        source.reached = 0  # to look for tags, the end was read first
         for block in _blocks(file):
             frames += len(block)
             if frames > MAX_SECONDS * rate:
@@ -70,7 +76,9 @@ def survey(path: Path) -> Survey:
                 products += left @ left, right @ right, left @ right
     if frames == 0:
         raise InvalidMedia("The recording holds no audio.")
-    return Survey(frames, rate, channels, 1.0 if channels == 1 else _correlation(products))
+    correlation = 1.0 if channels == 1 else _correlation(products)
+    unread = max(path.stat().st_size - source.reached, 0)
+    return Survey(frames, rate, channels, correlation, unread)
 
 
 def pcm_blocks(path: Path, channel: int | None) -> Iterator[bytes]:
@@ -101,10 +109,22 @@ def _correlation(products: npt.NDArray[np.float64]) -> float:
     return float(abs(cross) / max(np.sqrt(left * right), 1e-12)) if left and right else 0.0
 
 
+class _Watched(FileIO):
+    """A file that remembers how far it has been read."""
+
+    reached = 0
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = super().readinto(buffer) or 0
+        self.reached = max(self.reached, self.tell())
+        return count
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+def _opened(path: Path, source: FileIO | None = None) -> Iterator[soundfile.SoundFile]:
+    """Open a recording, to be read from `source` where that is given."""
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(source or path) as file:
             if file.channels > MAX_CHANNELS or not MIN_RATE <= file.samplerate <= MAX_RATE:
                 raise UnsupportedInput(
                     f"The embedded provider reads up to {MAX_CHANNELS} channels"
