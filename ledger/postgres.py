@@ -10,6 +10,7 @@ The driver tells a server that is away, or busy, in a dozen ways, some of which 
 take for errors of a database. All of them become `OperationalError`: try again later.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -25,7 +26,6 @@ POOL_SIZE = 10
 
 _MIGRATION_LOCK = int.from_bytes(b"perdure\0")
 _USED = "perdure_used"
-_UNSEEN = 5.0  # s after which a connection is tried before it is used
 
 # Of SQLSTATE (PostgreSQL 15, appendix A): connection lost, transaction rolled back by the server
 # (deadlock), out of connections or disk, ended by an operator or a timeout.
@@ -44,6 +44,8 @@ class Patience:
         idle: Between two statements of a transaction. Less than `lock`: who waits for one that is
             stopped then gets its turn.
         answer: For a server that says nothing.
+        trial: The same, when a connection is tried; that is done before its use when nobody has
+            used it for as long.
     """
 
     connection: float = 10.0
@@ -51,6 +53,7 @@ class Patience:
     statement: float = 30.0
     idle: float = 5.0
     answer: float = 35.0
+    trial: float = 5.0
 
 
 MIGRATING = Patience(statement=3600.0, idle=3600.0, answer=3605.0)
@@ -62,7 +65,6 @@ def create_postgres_engine(url: URL, patience: Patience) -> AsyncEngine:
     engine = create_async_engine(
         url,
         hide_parameters=True,
-        isolation_level="READ COMMITTED",
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=patience.connection,
@@ -73,7 +75,7 @@ def create_postgres_engine(url: URL, patience: Patience) -> AsyncEngine:
                 "application_name": "perdure",
                 "timezone": "UTC",
                 "datestyle": "ISO",
-                "default_transaction_isolation": "read committed",  # of reads, each alone
+                "default_transaction_isolation": "read committed",
                 "statement_timeout": _milliseconds(patience.statement),
                 "lock_timeout": _milliseconds(patience.lock),
                 "idle_in_transaction_session_timeout": _milliseconds(patience.idle),
@@ -81,7 +83,7 @@ def create_postgres_engine(url: URL, patience: Patience) -> AsyncEngine:
         },
     )
     event.listen(engine.sync_engine, "do_connect", _connect)
-    event.listen(engine.sync_engine, "checkout", _look_alive)
+    event.listen(engine.sync_engine, "checkout", _trial(patience.trial))
     event.listen(engine.sync_engine, "handle_error", _translate)
     return engine
 
@@ -89,7 +91,7 @@ def create_postgres_engine(url: URL, patience: Patience) -> AsyncEngine:
 def wait_for_migrations(connection: Connection) -> None:
     """Let one process migrate at a time, in this transaction; the others then find it done.
 
-    They wait for it as long as it takes. For a table that others use it waits no longer than
+    They wait for it up to an hour. For a table that others use it waits no longer than
     anybody: whoever wants the table now waits behind it.
     """
     patience = connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
@@ -113,35 +115,36 @@ def _connect(
         raise driver.OperationalError(str(error) or "no answer", error) from error
 
 
-def _look_alive(connection: AdaptedConnection, entry: ConnectionPoolEntry, _proxy: Any) -> None:
-    """Have another connection made where this one has died since it was used."""
-    now, driver = monotonic(), connection.driver_connection
-    used = entry.info.get(_USED, now)
-    entry.info[_USED] = now
-    if driver.is_closed():
-        raise DisconnectionError
-    if now - used < _UNSEEN:
-        return
-    try:
-        connection.run_async(lambda driver: driver.fetchrow(";", timeout=_UNSEEN))
-    except Exception as error:  # the driver's own, whichever
-        raise DisconnectionError from error
+def _trial(seconds: float) -> Callable[[AdaptedConnection, ConnectionPoolEntry, object], None]:
+    """Have another connection made where one has died since it was used."""
+
+    def look(connection: AdaptedConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        now, driver = monotonic(), connection.driver_connection
+        used = entry.info.get(_USED, now)
+        entry.info[_USED] = now
+        if driver.is_closed():
+            raise DisconnectionError
+        if now - used < seconds:
+            return
+        try:
+            connection.run_async(lambda driver: driver.fetchrow(";", timeout=seconds))
+        except Exception as error:  # the driver's own, whichever
+            raise DisconnectionError from error
+
+    return look
 
 
 def _translate(context: ExceptionContext) -> Exception | None:
-    """Make one error of all that will pass; the connection of a silent server is given up."""
+    """Make one error of all that will pass."""
     error = context.original_exception
-    if isinstance(error, OSError):
-        context.is_disconnect = True
     state = str(getattr(error, "sqlstate", None))
     passing = state[:2] in _PASSING_CLASSES or state in _PASSING_STATES
-    if not (context.is_disconnect or passing):
+    if not (context.is_disconnect or passing or isinstance(error, OSError)):
         return None
-    said = error if str(error) else TimeoutError("no answer")
     return OperationalError(
         context.statement,
         None,
-        said,
+        error if str(error) else TimeoutError("no answer"),
         hide_parameters=True,
         connection_invalidated=context.is_disconnect,
     )

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from sqlalchemy import text
@@ -140,20 +140,39 @@ async def test_a_connection_that_the_server_ended_is_not_used_again(
         assert await ask(engine, "SELECT pg_backend_pid()") != pid
 
 
+@asynccontextmanager
+async def stopped(pid: object) -> AsyncIterator[None]:
+    """Stop a process of the server: its connection says nothing, and is not closed."""
+    assert isinstance(pid, int)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 async def test_a_server_that_says_nothing_is_given_up(url: str) -> None:
-    async with engine_at(url, SHORT) as engine:
-        async with reading(engine) as connection:
-            pid = await value(connection, "SELECT pg_backend_pid()")
-            assert isinstance(pid, int)
-            os.kill(pid, signal.SIGSTOP)
-            begun = time.monotonic()
-            try:
-                with pytest.raises(OperationalError):
-                    await value(connection, "SELECT 1")
-                assert time.monotonic() - begun < 5
-            finally:
-                os.kill(pid, signal.SIGCONT)
-        assert await ask(engine, "SELECT pg_backend_pid()") != pid
+    async with engine_at(url, SHORT) as engine, AsyncExitStack() as until_then:
+
+        async def ask_in_silence() -> None:
+            async with engine.begin() as connection:
+                pid = await value(connection, "SELECT pg_backend_pid()")
+                await until_then.enter_async_context(stopped(pid))
+                await value(connection, "SELECT 1")
+
+        begun = time.monotonic()
+        with pytest.raises(OperationalError, match="no answer"):
+            await ask_in_silence()
+        assert time.monotonic() - begun < 5
+        assert await ask(engine) == 1
+
+
+async def test_an_idle_connection_that_says_nothing_is_not_used_again(url: str) -> None:
+    async with engine_at(url, Patience(trial=0.1)) as engine:
+        pid = await ask(engine, "SELECT pg_backend_pid()")
+        async with stopped(pid):
+            await asyncio.sleep(0.1)
+            assert await ask(engine, "SELECT pg_backend_pid()") != pid
 
 
 async def test_a_lock_is_not_waited_for_for_ever(url: str) -> None:
@@ -216,21 +235,32 @@ async def test_who_may_not_change_tables_can_start_on_those_that_are_up_to_date(
         postgres.run("DROP ROLE clerk")
 
 
+MIGRATING = """
+import asyncio, sys
+from ledger.database import prepare_database
+
+print("ready", flush=True)
+sys.stdin.readline()
+print(*asyncio.run(prepare_database(sys.argv[1])))
+"""
+
+
 async def test_processes_that_migrate_at_once_do_it_once(postgres: PostgresServer) -> None:
+    command = [sys.executable, "-c", MIGRATING]
     with postgres.database(migrated=False) as url:
-        program = (
-            "import asyncio, sys; from ledger.database import prepare_database; "
-            "print(*asyncio.run(prepare_database(sys.argv[1])))"
-        )
         processes = [
             await asyncio.create_subprocess_exec(
-                sys.executable, "-c", program, url, stdout=asyncio.subprocess.PIPE
+                *command, url, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
             )
             for _ in range(3)
         ]
-        outputs = [(await process.communicate())[0].decode().split() for process in processes]
+        for process in processes:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"ready\n"
+        ended = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
         newest = await find_revision(url)
     assert [process.returncode for process in processes] == [0] * 3
+    outputs = [output.decode().split() for output, _ in ended]
     assert sorted(outputs) == sorted([["None", newest], [newest, newest], [newest, newest]])
 
 
