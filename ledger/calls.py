@@ -17,7 +17,15 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ledger.accounts import NOTHING, UNDECIDED, AttemptState, Booking, RunAccount, booking
+from ledger.accounts import (
+    NOTHING,
+    UNDECIDED,
+    AttemptState,
+    Booking,
+    ReservationState,
+    RunAccount,
+    booking,
+)
 from ledger.budgets import Budget, Clock, end_of
 from ledger.database import insert_into, reading
 from ledger.errors import BoundNeeded, BudgetExceeded, UnboundedCall
@@ -147,19 +155,21 @@ class Calls:
         state = AttemptState.CANCELLED if cancelled else AttemptState.CONFIRMED
         async with booking(self._engine, self._default, self._clock) as transaction:
             account, budget = await transaction.get(intent.execution_id)
+            is_awaited = await _is_awaited(transaction, intent, account)
             freed = await _end(transaction, intent, state, outcome)
             spent = NOTHING
             if sale is not None:
                 spent = await self._enter(transaction, account, intent, sale)
-            if receipt is not None:
+            if receipt is not None and is_awaited:
                 await self._keep(transaction, intent, receipt)
+            cost = (await total_of(transaction.connection, call_id=intent.call_id)).total
             after = replace(
                 account,
                 spent_usd=account.spent_usd + spent,
                 open_usd=account.open_usd - freed,
             )
             await transaction.move(account, after, budget)
-            return (await total_of(transaction.connection, call_id=intent.call_id)).total
+        return cost
 
     async def doubt(self, intent: Intent, outcome: str) -> None:
         """Record that an attempt has ended and may have been sold, and nobody knows for what."""
@@ -174,14 +184,44 @@ class Calls:
                 )
             )
 
+    async def reconcile(self, call_id: str, attempt: int, sale: Sale | None) -> bool:
+        """Record what is known by now of an attempt that is unconfirmed, from the provider's books.
+
+        Args:
+            call_id: Which call.
+            attempt: Which attempt at it.
+            sale: What was sold; None when it was not.
+
+        Returns:
+            Whether there was such an attempt.
+        """
+        query = select(attempts).filter_by(
+            call_id=call_id, attempt=attempt, state=AttemptState.UNCONFIRMED.value
+        )
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return False
+        intent = Intent(
+            execution_id=row.execution_id,
+            tenant_id=row.tenant_id,
+            step=row.step,
+            provider=row.provider,
+            model=row.model,
+            call_id=row.call_id,
+            attempt=row.attempt,
+            candidate=row.candidate,
+            item=row.item,
+        )
+        await self.close(intent, sale, "reconciled")
+        return True
+
     async def _open(
         self, transaction: Booking, intent: Intent, account: RunAccount, budget: Budget
     ) -> None:
         is_hard = budget.policy is BudgetPolicy.HARD_BLOCK
-        held = NOTHING
-        if is_hard or account.cap_usd is not None:
-            held = _bound(intent)
-        inserted = await transaction.connection.execute(
+        bound = _bound(intent) if is_hard or account.cap_usd is not None else NOTHING
+        insert = (
             insert_into(attempts, self._engine)
             .values(
                 call_id=intent.call_id,
@@ -194,15 +234,19 @@ class Calls:
                 provider=intent.provider,
                 model=intent.model,
                 bound_usd=intent.bound_usd,
-                held_usd=held,
+                held_usd=bound,
                 state=AttemptState.OPEN.value,
                 opened_at=transaction.now,
             )
             .on_conflict_do_nothing()
+            .returning(attempts.c.held_usd)
         )
-        if inserted.rowcount != 1 or not held:
+        held = (await transaction.connection.execute(insert)).scalar_one_or_none()
+        if not held:  # it costs nothing, or was begun before
             return
         after = replace(account, open_usd=account.open_usd + held)
+        if account.state is ReservationState.RELEASED:
+            after = replace(after, state=ReservationState.SETTLED)
         if account.cap_usd is not None and after.hold_usd > account.cap_usd:
             raise BudgetExceeded(
                 policy=CAP,
@@ -220,8 +264,7 @@ class Calls:
     ) -> Decimal:
         """Write the entry; returns what it adds to what is spent."""
         bought = select(receipts.c.call_id).where(receipts.c.call_id == intent.call_id)
-        is_duplicate = (await transaction.connection.execute(bought)).one_or_none() is not None
-        inserted = await transaction.connection.execute(
+        insert = (
             insert_into(entries, self._engine)
             .values(
                 tenant_id=account.tenant_id,
@@ -239,13 +282,15 @@ class Calls:
                 unit_prices=dict(sale.unit_prices),
                 cost_usd=sale.cost_usd,
                 price_source=sale.price_source,
-                duplicate=is_duplicate,
+                duplicate=bought.exists(),
                 day=account.day,
                 created_at=transaction.now,
             )
             .on_conflict_do_nothing()
+            .returning(entries.c.cost_usd)
         )
-        return (sale.cost_usd or NOTHING) if inserted.rowcount == 1 else NOTHING
+        cost = (await transaction.connection.execute(insert)).scalar_one_or_none()
+        return NOTHING if cost is None else cost
 
     async def _keep(self, transaction: Booking, intent: Intent, receipt: Receipt) -> None:
         values = {
@@ -299,6 +344,15 @@ async def _doubt_earlier(transaction: Booking, intent: Intent) -> None:
             state=AttemptState.UNCONFIRMED.value, outcome="worker_lost", closed_at=transaction.now
         )
     )
+
+
+async def _is_awaited(transaction: Booking, intent: Intent, account: RunAccount) -> bool:
+    """Say whether anybody may come for the answer: not if the run has ended under the attempt."""
+    if account.state is ReservationState.HELD:
+        return True
+    query = select(attempts.c.state).where(_is(intent))
+    found = (await transaction.connection.execute(query)).scalar_one_or_none()
+    return found == AttemptState.OPEN.value
 
 
 async def _end(transaction: Booking, intent: Intent, state: AttemptState, outcome: str) -> Decimal:

@@ -1,12 +1,14 @@
 """Money that was spent is accounted for, however the call ended, on a real server."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
@@ -15,7 +17,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.call import ProviderActivities
 from activities.types import CallFailure, CallProviderInput, Candidate
 from artifacts.fetch import Fetcher
-from artifacts.store import ArtifactStore
+from artifacts.store import ArtifactStore, artifacts
 from ledger.books import Ledger
 from ledger.budgets import Budget
 from ledger.runs import RunRequest
@@ -33,7 +35,7 @@ from providers.errors import (
     Refused,
 )
 from providers.registry import CapabilityRegistry
-from providers.types import CostUnit, QualityTier, Usage
+from providers.types import CostUnit, QualityTier, RedactionResponse, Usage
 from settings import Settings
 from tests.runs import RunningWorker, StartWorker, progress, redact_then_summarize, start
 from tests.scripted import Act, Hang, ScriptedAdapter, answer, fail
@@ -238,7 +240,7 @@ def provider_activities(
     return ProviderActivities(
         CapabilityRegistry([adapter]),
         Ledger(engine, Budget.of(settings)),
-        ArtifactStore(engine, settings.ai_data_dir / "artifacts", max_bytes=1),
+        ArtifactStore(engine, settings.ai_data_dir / "artifacts", max_bytes=1 << 20),
         Fetcher(allowed_hosts=(), max_bytes=1, folder=settings.ai_data_dir),
         get_ai_metrics(),
     )
@@ -277,6 +279,87 @@ async def test_a_cancellation_waits_until_the_entry_is_written(
     assert [(line.state, line.cost_usd) for line in invoice.lines] == [
         ("confirmed", Decimal("0.007"))
     ]
+
+
+async def test_a_worker_that_wakes_after_its_successor_answered_is_booked_as_a_duplicate(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    """The sleeper was taken for dead; it has asked the provider, and gets its answer late."""
+    asked, wakes = asyncio.Event(), asyncio.Event()
+
+    async def sleep(call: ProviderCall, report_progress: ReportProgress) -> ProviderAnswer:
+        asked.set()
+        await wakes.wait()
+        return await answer(characters=7)(call, report_progress)
+
+    activities = provider_activities(settings, engine, ScriptedAdapter(sleep, answer(characters=7)))
+    ledger = Ledger(engine, Budget.of(settings))
+    await ledger.runs.reserve(RunRequest("tenant-1", "exec-1", "two_steps@1.0.0", Decimal(0)))
+    first, second = ActivityEnvironment(), ActivityEnvironment()
+    second.info = replace(second.info, attempt=2)
+    sleeping = asyncio.create_task(first.run(activities.call_provider, CALL))
+    await asked.wait()
+    answered = await second.run(activities.call_provider, CALL)
+    assert answered.cost_usd is None, "nobody knows whether the sleeper has been sold anything"
+    settled = await ledger.runs.settle("exec-1")
+    wakes.set()
+    await sleeping
+    invoice = await ledger.reports.invoice("exec-1")
+    assert invoice is not None
+    assert [(line.attempt, line.cost_usd, line.duplicate) for line in invoice.lines] == [
+        (1, Decimal("0.007"), True),
+        (2, Decimal("0.007"), False),
+    ]
+    assert settled.total.known == Decimal("0.007")
+    assert (await ledger.budgets.account("tenant-1")).spent_usd == Decimal("0.014")
+    assert await ledger.reports.verify() == []
+
+
+async def test_a_retry_of_an_answered_call_asks_nobody(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    adapter = ScriptedAdapter(answer(characters=7))
+    activities = provider_activities(settings, engine, adapter)
+    ledger = Ledger(engine, Budget.of(settings))
+    await ledger.runs.reserve(RunRequest("tenant-1", "exec-1", "two_steps@1.0.0", Decimal(0)))
+    first, again = ActivityEnvironment(), ActivityEnvironment()
+    again.info = replace(again.info, attempt=2)
+    answered = await first.run(activities.call_provider, CALL)
+    assert await again.run(activities.call_provider, CALL) == answered
+    assert len(adapter.calls) == 1
+
+
+LARGE = answer(RedactionResponse(text="x" * 70_000, entities=()))
+
+
+async def test_a_large_answer_is_an_artifact_until_the_run_settles(
+    start_worker: StartWorker, engine: AsyncEngine, hang: Hang
+) -> None:
+    async def stored() -> int:
+        async with engine.connect() as connection:
+            query = select(func.count()).select_from(artifacts)
+            return int((await connection.execute(query)).scalar_one())
+
+    worker = await start_worker(ScriptedAdapter(LARGE, hang))
+    handle = await start(worker, redact_then_summarize())
+    await hang.entered.wait()
+    assert await stored() == 1
+    await handle.cancel()
+    await status_of_failed(handle)
+    assert await stored() == 0
+
+
+async def test_a_retry_gets_a_large_answer_too(settings: Settings, engine: AsyncEngine) -> None:
+    adapter = ScriptedAdapter(LARGE)
+    activities = provider_activities(settings, engine, adapter)
+    ledger = Ledger(engine, Budget.of(settings))
+    await ledger.runs.reserve(RunRequest("tenant-1", "exec-1", "two_steps@1.0.0", Decimal(0)))
+    first, again = ActivityEnvironment(), ActivityEnvironment()
+    again.info = replace(again.info, attempt=2)
+    answered = await first.run(activities.call_provider, CALL)
+    assert len(await ledger.runs.stored_answers("exec-1")) == 1
+    assert await again.run(activities.call_provider, CALL) == answered
+    assert len(adapter.calls) == 1
 
 
 async def test_a_worker_without_the_provider_counts_no_attempt(
