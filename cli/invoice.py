@@ -21,6 +21,7 @@ _LONGEST_NAME = 24
 _MARK = 4  # cells: before the step
 _LEAST = 10  # cells that a provider's name has at least
 _CLOCKS_DIFFER = 1.0  # s, between machines: what is entered later than that is later
+_TOTAL = {True: "  total", False: "  known"}
 _UNKNOWN = Look("?", "yellow")
 
 
@@ -54,12 +55,16 @@ def invoice_lines(body: Mapping[str, Any], width: int) -> list[RenderableType]:
     if body.get("admitted_on"):
         head.append(f"  {_plain(body['admitted_on'])}", "not bold dim")
     lines = body.get("lines") or []
-    if not lines:
-        return [head, Text(), Text("No call was made."), *_total(body, "$0.00", width)]
-    figures = [exact(line.get("cost_usd")) for line in lines]
-    *figures, known = in_column([*figures, exact(body.get("known_cost_usd"))])
     rows = [_row(line, body.get("ended_at")) for line in lines]
-    return [head, Text(), *_table(rows, figures, width), *_total(body, known, width)]
+    amounts = [*(line.get("cost_usd") for line in lines), body.get("known_cost_usd")]
+    figures = in_column([exact(amount) for amount in amounts])
+    room = max(_LEAST, width - len(figures[0]) - 2)
+    labels, are_whole = _labels(rows, room)
+    is_known = decimal(body.get("total_cost_usd")) is not None
+    *priced, total = _with_figures([*labels, Text(_TOTAL[is_known], "bold")], figures, room)
+    below = [] if is_known else [_below(f"The total is unknown{_at_most(body)}.", "yellow")]
+    table = _under(rows, priced, are_whole=are_whole)
+    return [head, Text(), *(table or [Text("No call was made.")]), Text(), total, *below]
 
 
 class _Row(NamedTuple):
@@ -97,6 +102,8 @@ def _outcome(line: Mapping[str, Any]) -> tuple[Look, str]:
             return LOOKS["cancelled"], state
         case _, "success":
             return LOOKS["completed"], outcome
+        case _, "reconciled":
+            return LOOKS["skipped"], outcome
         case _:
             return LOOKS["failed"], outcome or state
 
@@ -118,46 +125,49 @@ def _notes(line: Mapping[str, Any], ended_at: object) -> Iterator[str]:
         yield f"entered {seconds(entered - ended)} after the run had ended"
 
 
-def _table(rows: Sequence[_Row], figures: Sequence[str], width: int) -> Iterator[RenderableType]:
+def _labels(rows: Sequence[_Row], room: int) -> tuple[list[Text], bool]:
+    """Return the lines without their figures, and whether they have all units beside them."""
+    if not rows:
+        return [], True
     name_room = min(max(cell_len(row.step) for row in rows), _LONGEST_NAME)
     attempt_room = max(len(row.attempt) for row in rows)
     outcome_room = max(cell_len(row.outcome) for row in rows)
-    rooms = [name_room, attempt_room, outcome_room, len(figures[0])]
-    left = width - _MARK - sum(rooms) - 2 * len(rooms)
+    left = room - _MARK - name_room - attempt_room - outcome_room - 6
     who_room = max(_LEAST, min(max(cell_len(row.who) for row in rows), left))
-    beside = max(cell_len(row.units) for row in rows) + 2 <= left - who_room
-    for row, figure in zip(rows, figures, strict=True):
-        line = Text("  ", no_wrap=True, overflow="ellipsis").append(row.look.mark, row.look.style)
-        line.append(" ").append_text(fit(row.step, name_room, "bold")).append("  ")
-        line.append_text(fit(row.who, who_room, "dim"))
-        line.append(f"  {row.attempt:>{attempt_room}}  ", "dim")
-        line.append_text(fit(row.outcome, outcome_room))
-        yield _with_figure(line, row.units if beside else "", figure, width)
-        if row.units and not beside:
-            yield _below(row.units, "dim")
-        for note in row.notes:
-            yield _below(note, "yellow")
+    are_whole = max(cell_len(row.units) for row in rows) + 2 <= left - who_room
+    labels = []
+    for row in rows:
+        label = Text("  ", no_wrap=True, overflow="ellipsis")
+        label.append(row.look.mark, row.look.style).append(" ")
+        label.append_text(fit(row.step, name_room, "bold")).append("  ")
+        label.append_text(fit(row.who, who_room, "dim"))
+        label.append(f"  {row.attempt:>{attempt_room}}  ", "dim")
+        label.append_text(fit(row.outcome, outcome_room))
+        labels.append(label.append(f"  {row.units}" if are_whole and row.units else "", "dim"))
+    return labels, are_whole
 
 
-def _with_figure(line: Text, units: str, figure: str, width: int, style: str = "") -> Text:
-    """Put the figure at the end of the line."""
-    if units:
-        line.append(f"  {units}", "dim")
-    line.truncate(max(10, width - len(figure) - 2), overflow="ellipsis", pad=True)
-    return line.append(f"  {figure}", style)
+def _with_figures(labels: Sequence[Text], figures: Sequence[str], room: int) -> Iterator[Text]:
+    """Put figures behind the longest line, below one another."""
+    edge = min(room, max(label.cell_len for label in labels))
+    for label, figure in zip(labels, figures, strict=True):
+        label.truncate(edge, overflow="ellipsis", pad=True)
+        yield label.append(f"  {figure}")
+
+
+def _under(rows: Sequence[_Row], lines: Sequence[Text], *, are_whole: bool) -> list[RenderableType]:
+    """Put what a line had no room for below it."""
+    table: list[RenderableType] = []
+    for row, line in zip(rows, lines, strict=True):
+        table.append(line)
+        if row.units and not are_whole:
+            table.append(_below(row.units, "dim"))
+        table += [_below(note, "yellow") for note in row.notes]
+    return table
 
 
 def _below(text: str, style: str) -> RenderableType:
     return Padding(Text(text, style), (0, 0, 0, 4), expand=False)
-
-
-def _total(body: Mapping[str, Any], known: str, width: int) -> Iterator[RenderableType]:
-    yield Text()
-    is_known = decimal(body.get("total_cost_usd")) is not None
-    label = Text("  " + ("total" if is_known else "known"), "bold")
-    yield _with_figure(label, "", known, width, "bold")
-    if not is_known:
-        yield _below(f"The total is unknown{_at_most(body)}.", "yellow")
 
 
 def _at_most(body: Mapping[str, Any]) -> str:

@@ -53,14 +53,22 @@ class BudgetExceeded(LedgerError):
         super().__init__(self._message())
 
     def _message(self) -> str:
-        wanted = "This" if self.needed_usd is None else f"This needs {self.needed_usd:f} USD, which"
-        taken = f"{self.spent_usd:f} USD are spent and {self.reserved_usd:f} USD reserved"
+        limit = _usd(self.limit_usd)
+        wanted = "This"
+        if self.needed_usd is not None:
+            wanted = f"This needs {_usd(self.needed_usd)}, which"
+        taken = f"{_usd(self.spent_usd)} are spent and {_usd(self.reserved_usd)} reserved"
         if self.policy == "max_cost_usd":
-            return f"{wanted} does not fit into the run's cap of {self.limit_usd:f} USD: {taken}."
+            return f"{wanted} does not fit into the run's cap of {limit}: {taken}."
         return (
-            f"{wanted} does not fit into the month's budget of {self.limit_usd:f} USD: {taken}. "
+            f"{wanted} does not fit into the month's budget of {limit}: {taken}. "
             f"The next month begins at {self.resets_at:%Y-%m-%d %H:%M} UTC."
         )
+
+
+def _usd(amount: Decimal) -> str:
+    """Write an amount without trailing zeros."""
+    return f"{amount.normalize():f} USD"
 
 
 class UnboundedCall(LedgerError):

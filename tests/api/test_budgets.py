@@ -162,6 +162,10 @@ async def test_a_run_that_does_not_fit_is_402_and_never_reaches_temporal(
         "resets_at": month["resets_at"],
     }
     assert month["reserved_usd"] == "0"
+    assert problem["detail"].startswith(
+        "This needs 0.011 USD, which does not fit into the month's budget of 0.0109 USD: "
+        "0 USD are spent and 0 USD reserved. The next month begins at "
+    )
     # What starts later is listed later: with one that was accepted, a refused one would be there.
     await paid.put("/budget", json={"limit_usd": "0.011"})
     assert (await paid.post("/execute", json=TEXT)).status_code == 202
@@ -219,7 +223,7 @@ async def test_a_runs_cap_stops_it_before_the_call_that_could_pass_it(
     await start_worker(adapter)
     result = await run(paid, pipeline=TWO_STEPS, max_cost_usd="0.015")
     assert (result["status"], result["error"]["code"]) == ("failed", "budget_exceeded")
-    assert "cap of 0.015 USD" in result["error"]["message"]
+    assert "cap of 0.015 USD: 0.01 USD are spent and 0 USD" in result["error"]["message"]
     assert (len(adapter.calls), result["total_cost_usd"]) == (1, "0.01")
     invoice = await costs(paid, result["execution_id"])
     assert lines_of(invoice) == [(1, "confirmed", "success", "0.01")]
