@@ -1,28 +1,39 @@
 """What was spent: by group, by run, and that it is one sum."""
 
+import asyncio
+import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import httpx2
 import pytest
+from click.testing import CliRunner
+from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.schemas import BudgetStatus, CostLine, CostsAnswer, SpendAnswer
+from cli.main import main
 from ledger.books import Ledger
 from ledger.budgets import Budget
 from ledger.calls import Intent, Receipt, Sale
 from ledger.database import reading
+from ledger.reports import GroupBy
 from ledger.runs import RunRequest
 from ledger.tables import entries
-from settings import Settings
+from settings import ROOT, Settings
 from tests.api.conftest import Remote
 from tests.problems import problem_of
 from tests.runs import QueueOnly, redact_then_summarize, start
 from tests.shop import ONE_STEP, OTHER, TWO_STEPS, costs, get, lines_of, run, spend, status
 
 FORGOTTEN = f"exec-{'0' * 26}"
+CALL = Intent(FORGOTTEN, "default", "redact", "sim", "model-1", f"{FORGOTTEN}/redact/0", 1)
+SALE = Sale({"characters": 7}, {"character": "0.1"}, Decimal("0.7"), "a test")
+ANSWER = Receipt({"text": "[NAME] called"})
 TODAY = datetime.now(UTC).date()
 GROUPS = "It takes a comma list of day, pipeline, provider, model, step, tag."
 
@@ -235,19 +246,25 @@ async def test_a_run_that_was_never_admitted_has_an_invoice_of_nothing(
     problem_of(await paid.get(f"/{handle.id}/costs"), 404, "not_found")
 
 
+async def sell(ledger: Ledger, usd: Decimal) -> None:
+    """Book a run of one call."""
+    await ledger.runs.reserve(RunRequest("default", FORGOTTEN, "p@1.0.0", Decimal(1)))
+    await ledger.calls.begin(CALL)
+    await ledger.calls.close(CALL, replace(SALE, cost_usd=usd), "success", receipt=ANSWER)
+    await ledger.runs.settle(FORGOTTEN)
+
+
 async def test_a_zombies_entry_after_the_end_is_marked_and_in_every_sum(
     paid: httpx2.AsyncClient, ledger: Ledger
 ) -> None:
     await ledger.runs.reserve(RunRequest("default", FORGOTTEN, "p@1.0.0", Decimal(1)))
-    first = Intent(FORGOTTEN, "default", "redact", "sim", "model-1", f"{FORGOTTEN}/redact/0", 1)
-    sale = Sale({"characters": 7}, {"character": "0.1"}, Decimal("0.7"), "a test")
-    second = replace(first, attempt=2)
-    await ledger.calls.begin(first)
+    second = replace(CALL, attempt=2)
+    await ledger.calls.begin(CALL)
     await ledger.calls.begin(second)
     assert (await costs(paid, FORGOTTEN))["total_cost_usd"] is None
-    await ledger.calls.close(second, sale, "success", receipt=Receipt({"text": "x"}))
+    await ledger.calls.close(second, SALE, "success", receipt=ANSWER)
     await ledger.runs.settle(FORGOTTEN)
-    await ledger.calls.close(first, sale, "success", receipt=Receipt({"text": "x"}))
+    await ledger.calls.close(CALL, SALE, "success", receipt=ANSWER)
     invoice = await costs(paid, FORGOTTEN)
     assert [(line["attempt"], line["duplicate"]) for line in invoice["lines"]] == [
         (1, True),
@@ -255,6 +272,16 @@ async def test_a_zombies_entry_after_the_end_is_marked_and_in_every_sum(
     ]
     assert invoice["total_cost_usd"] == (await spend(paid))["total_usd"] == "1.4"
     assert (await status(paid))["spent_usd"] == "1.4"
+
+
+async def printed(paid: httpx2.AsyncClient, execution_id: str) -> list[Decimal]:
+    """Return the figures that `perdure costs` prints: those of its lines, and their sum."""
+    url = f"http://127.0.0.1:{paid.base_url.port}"
+    command = ["costs", execution_id, "--api-url", url]
+    done = await asyncio.to_thread(CliRunner().invoke, main, command, catch_exceptions=False)
+    found = re.findall(r"^  \S.* \$([\d.]+)$", done.stdout, re.MULTILINE)
+    assert "  total " in done.stdout
+    return [Decimal(figure) for figure in found]
 
 
 @pytest.mark.usefixtures("clerk")
@@ -267,14 +294,15 @@ async def test_invoices_spending_and_entries_are_one_sum_to_the_last_digit(
         for text in texts
         for pipeline in (ONE_STEP, TWO_STEPS)
     ]
+    await sell(ledger, Decimal("1.123456789012"))
     await run(paid, "somebody else", headers=OTHER)
-    invoices = [await costs(paid, execution_id) for execution_id in ids]
-    sums = {sum(Decimal(line["cost_usd"]) for line in one["lines"]) for one in invoices}
-    assert len(sums) > 1
-    for one in invoices:
-        whole = sum(Decimal(line["cost_usd"]) for line in one["lines"])
-        assert Decimal(one["total_cost_usd"]) == whole
-    total = sum(Decimal(one["total_cost_usd"]) for one in invoices)
+    total = Decimal(0)
+    for execution_id in (*ids, FORGOTTEN):
+        invoice = await costs(paid, execution_id)
+        *lines, whole = await printed(paid, execution_id)
+        assert lines == [Decimal(line["cost_usd"]) for line in invoice["lines"]]
+        assert sum(lines) == whole == Decimal(invoice["total_cost_usd"])
+        total += whole
     told = await spend(paid, group_by="day,step,tag")
     assert Decimal(told["total_usd"]) == total
     assert sum(Decimal(group["cost_usd"]) for group in told["groups"]) == total
@@ -282,5 +310,18 @@ async def test_invoices_spending_and_entries_are_one_sum_to_the_last_digit(
     async with reading(engine) as connection:
         query = select(entries.c.cost_usd).filter_by(tenant_id="default")
         rows = (await connection.execute(query)).scalars().all()
-    assert sum(rows) == total > 0
+    assert sum(rows) == total
+    assert f"{total:f}".endswith("456789012")
     assert await ledger.reports.verify() == []
+
+
+def test_the_examples_of_the_reference_have_what_is_answered() -> None:
+    _, _, section = (ROOT / "docs" / "api.md").read_text().partition("## Budgets and costs")
+    section, _, _ = section.partition("\n## ")
+    examples = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", section, re.DOTALL)]
+    models: tuple[type[BaseModel], ...] = (BudgetStatus, SpendAnswer, CostLine)
+    for model, example in zip(models, examples, strict=True):
+        assert set(example) == set(model.model_fields)
+        assert model.model_validate(example)
+    assert set(re.findall(r"`(\w+)`", section)) >= CostsAnswer.model_fields.keys()
+    assert all(f"`{by}`" in section for by in GroupBy)
