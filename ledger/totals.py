@@ -38,9 +38,9 @@ async def total_of(connection: AsyncConnection, **which: str) -> Total:
         connection: Open.
         which: `execution_id=…` or `call_id=…`.
     """
-    unpriced = func.count().filter(entries.c.cost_usd.is_(None))
-    bought = select(sum_of(entries.c.cost_usd), unpriced).select_from(entries).filter_by(**which)
-    known, unknown = (await connection.execute(bought)).one()
+    # One statement: an attempt that is closed between two would be in neither.
     doubtful = select(func.count()).select_from(attempts).where(is_doubtful()).filter_by(**which)
-    unknown += (await connection.execute(doubtful)).scalar_one()
+    unpriced = func.count().filter(entries.c.cost_usd.is_(None))
+    query = select(sum_of(entries.c.cost_usd), unpriced + doubtful.scalar_subquery())
+    known, unknown = (await connection.execute(query.filter_by(**which))).one()
     return Total(total=None if unknown else known, known=known)
