@@ -62,6 +62,7 @@ class RunAccount:
         day: That of its admission; the day's month pays for all of it.
         amount_usd: What was reserved at its admission.
         cap_usd: The most that it may spend, where it has a cap.
+        lease_until: When somebody looks whether the run is there.
         spent_usd: The sum of its entries.
         open_usd: The upper bounds of its calls that are open or unconfirmed, where a hard limit
             asks for them. Together with `spent_usd` this is the run's hold.
@@ -75,6 +76,7 @@ class RunAccount:
     day: date
     amount_usd: Decimal
     cap_usd: Decimal | None
+    lease_until: datetime
     state: ReservationState = ReservationState.HELD
     spent_usd: Decimal = NOTHING
     open_usd: Decimal = NOTHING
@@ -106,6 +108,9 @@ class RunAccount:
         return replace(self, reserved_usd=max(reserved, NOTHING))
 
 
+_CHANGING = ("amount_usd", "spent_usd", "open_usd", "reserved_usd", "state", "lease_until")
+
+
 @dataclass(slots=True)
 class Booking:
     """One transaction over accounts."""
@@ -135,6 +140,7 @@ class Booking:
             day=row.day,
             amount_usd=row.amount_usd,
             cap_usd=row.cap_usd,
+            lease_until=row.lease_until,
             state=ReservationState(row.state),
             spent_usd=row.spent_usd,
             open_usd=row.open_usd,
@@ -153,7 +159,7 @@ class Booking:
             raise NotAdmitted(f"The run {execution_id} was never admitted.")
         return found
 
-    async def open(self, account: RunAccount, lease_until: datetime) -> bool:
+    async def open(self, account: RunAccount) -> bool:
         """Make a run's account with nothing reserved yet; false when there is one already."""
         insert = insert_into(reservations, self.engine).values(
             execution_id=account.execution_id,
@@ -168,7 +174,7 @@ class Booking:
             open_usd=NOTHING,
             reserved_usd=NOTHING,
             state=ReservationState.HELD.value,
-            lease_until=lease_until,
+            lease_until=account.lease_until,
             created_at=self.now,
         )
         inserted = await self.connection.execute(insert.on_conflict_do_nothing())
@@ -191,8 +197,7 @@ class Booking:
         *,
         leaving: Decimal | None = None,
         needed_usd: Decimal | None = None,
-        **columns: Any,
-    ) -> RunAccount:
+    ) -> None:
         """Write what has changed in a run's account, and the same change of its month.
 
         Args:
@@ -201,7 +206,6 @@ class Booking:
             budget: The tenant's.
             leaving: What must then be left of the month's limit; None asks for nothing.
             needed_usd: What is asked for, to be named when that does not fit.
-            columns: Others of the run's row to be written with it.
 
         Raises:
             BudgetExceeded: It does not fit; the transaction must be given up.
@@ -209,9 +213,9 @@ class Booking:
         after = after.rebooked()
         changed = {
             name: getattr(after, name)
-            for name in ("amount_usd", "spent_usd", "open_usd", "reserved_usd", "state")
+            for name in _CHANGING
             if getattr(after, name) != getattr(before, name)
-        } | columns
+        }
         if changed:
             row = reservations.c.execution_id == after.execution_id
             await self.connection.execute(update(reservations).where(row).values(changed))
@@ -219,7 +223,6 @@ class Booking:
         reserved = after.reserved_usd - before.reserved_usd
         if spent or reserved or leaving is not None:
             await self._move_month(after, budget, (spent, reserved), leaving, needed_usd)
-        return after
 
     async def _move_month(
         self,

@@ -74,6 +74,11 @@ class Usd(TypeDecorator[Decimal]):
         return Decimal(f"{Decimal(int(value)).scaleb(-self.scale).normalize():f}")
 
 
+def as_kept(amount: Decimal) -> Decimal:
+    """Return an amount as it will come back: in whole picodollars."""
+    return amount.quantize(Decimal(1).scaleb(-Usd.scale))
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment, in UTC both ways. SQLite keeps no time zone with it."""
 

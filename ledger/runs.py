@@ -6,7 +6,7 @@ or its lease runs out and the sweeper finds that the run is closed or was never 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import and_, or_, select, update
@@ -21,7 +21,7 @@ from ledger.accounts import (
     booking,
 )
 from ledger.budgets import Budget, Clock, budget_from
-from ledger.database import Usd, reading
+from ledger.database import Usd, as_kept, reading
 from ledger.errors import BudgetExceeded
 from ledger.idempotency import Claim, KeyUse, claim_key
 from ledger.tables import attempts, budgets, receipts, reservations
@@ -60,7 +60,8 @@ class RunRequest:
     @property
     def reserved_usd(self) -> Decimal:
         """What to reserve: the estimate, and no more than the run may spend."""
-        return self.amount_usd if self.cap_usd is None else min(self.amount_usd, self.cap_usd)
+        amount = self.amount_usd if self.cap_usd is None else min(self.amount_usd, self.cap_usd)
+        return as_kept(amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,11 @@ class Runs:
         Raises:
             BudgetExceeded: It does not fit.
         """
-        query = select(reservations.c.amount_usd).filter_by(
-            execution_id=run.execution_id, state=ReservationState.HELD.value
+        query = select(reservations.c.amount_usd).where(
+            reservations.c.execution_id == run.execution_id,
+            reservations.c.state == ReservationState.HELD.value,
+            # A sweeper may be about to release what has outlived its lease.
+            reservations.c.lease_until > self._clock(),
         )
         theirs = select(budgets).filter_by(tenant_id=run.tenant_id)
         async with reading(self._engine) as connection:
@@ -142,11 +146,9 @@ class Runs:
                 return Settled(Total(NOTHING, NOTHING), is_first=True)
             account, budget = found
             await _end_calls(transaction, execution_id)
-            if account.state is ReservationState.HELD:
-                after = replace(account, state=ReservationState.SETTLED)
-                until = transaction.now + UNCONFIRMED_LEASE
-                await transaction.move(account, after, budget, lease_until=until)
             total = await total_of(transaction.connection, execution_id=execution_id)
+            if account.state is ReservationState.HELD:
+                await transaction.move(account, _settled(account, transaction.now), budget)
         return Settled(total, account.state is ReservationState.HELD)
 
     async def total(self, execution_id: str) -> Total:
@@ -182,13 +184,21 @@ class Runs:
     async def release(self, execution_id: str) -> str:
         """Give back what a run holds that will not settle, and wipe its answers.
 
+        What its open calls may have cost is held for `UNCONFIRMED_LEASE`, as after a settlement:
+        they may still be on the wire. A run whose lease is not over is left alone: it was admitted
+        since the caller looked.
+
         Returns:
             The tenant.
         """
         async with booking(self._engine, self._default, self._clock) as transaction:
             account, budget = await transaction.get(execution_id)
+            if account.lease_until > transaction.now:
+                return account.tenant_id
             await _end_calls(transaction, execution_id)
             after = replace(account, state=ReservationState.RELEASED)
+            if account.state is ReservationState.HELD and account.open_usd:
+                after = _settled(account, transaction.now)
             await transaction.move(account, after, budget)
         return account.tenant_id
 
@@ -211,22 +221,22 @@ class Runs:
             day=transaction.now.date(),
             amount_usd=run.reserved_usd,
             cap_usd=run.cap_usd,
+            lease_until=transaction.now + self._lease,
         )
-        until = transaction.now + self._lease
-        await transaction.open(wanted, until)
+        is_new = await transaction.open(wanted)
         account, budget = await transaction.get(run.execution_id)
         after = replace(
             account,
             amount_usd=max(account.amount_usd, wanted.amount_usd),
             state=ReservationState.HELD,
+            lease_until=wanted.lease_until,
         )
+        is_more = is_new or replace(account, lease_until=after.lease_until) != after
         leaving = None
-        if budget.policy is not BudgetPolicy.WARN:
+        if is_more and budget.policy is not BudgetPolicy.WARN:
             leaving = _must_leave(run)
         needed = run.reserved_usd if run.is_known else None
-        await transaction.move(
-            account, after, budget, leaving=leaving, needed_usd=needed, lease_until=until
-        )
+        await transaction.move(account, after, budget, leaving=leaving, needed_usd=needed)
 
 
 def _must_leave(run: RunRequest) -> Decimal | None:
@@ -237,6 +247,10 @@ def _must_leave(run: RunRequest) -> Decimal | None:
     if not run.is_known:
         return _SMALLEST
     return NOTHING if run.reserved_usd else None
+
+
+def _settled(account: RunAccount, now: datetime) -> RunAccount:
+    return replace(account, state=ReservationState.SETTLED, lease_until=now + UNCONFIRMED_LEASE)
 
 
 async def _end_calls(transaction: Booking, execution_id: str) -> None:

@@ -175,16 +175,6 @@ async def test_a_hard_limit_holds_what_open_calls_may_cost(hard: Ledger) -> None
     assert await standing(hard) == (Decimal("0.7"), Decimal("0.6"))
 
 
-async def test_an_unconfirmed_call_stays_held_after_the_end_until_its_lease_is_over(
-    hard: Ledger,
-) -> None:
-    await hard.calls.begin(replace(INTENT, bound_usd=Decimal("1.5")))
-    await hard.runs.settle("exec-1")
-    assert await standing(hard) == (0, Decimal("1.5"))
-    await hard.runs.release("exec-1")
-    assert await standing(hard) == (0, 0)
-
-
 async def test_a_limit_that_was_lowered_lets_no_call_begin_until_it_fits(hard: Ledger) -> None:
     await hard.budgets.set_limit("tenant-1", Decimal("0.5"))
     with pytest.raises(BudgetExceeded):
