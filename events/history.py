@@ -25,9 +25,10 @@ from activities.types import (
     CallProviderResult,
     ErrorInfo,
     Settlement,
+    StepNote,
 )
 from workflows.calls import WORKER_SHUTDOWN
-from workflows.types import PipelineInput, RunResult, RunStatus
+from workflows.types import NOTES_MEMO, PipelineInput, RunResult, RunStatus
 
 # The marker that the SDK's core writes for a local activity.
 _LOCAL_ACTIVITY_MARKER = "core_local_activity"
@@ -111,6 +112,13 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Decisions that no command took along."""
+
+    notes: tuple[StepNote, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """Temporal closed the run.
 
@@ -136,6 +144,7 @@ Fact = (
     | CallFailed
     | CallCancelled
     | Settled
+    | Noted
     | Ended
 )
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -176,6 +185,10 @@ class _Decoder:
     async def plain(self, payloads: Sequence[Payload]) -> dict[str, Any]:
         decoded: dict[str, Any] = (await self._converter.decode(payloads, [dict]))[0]
         return decoded
+
+    async def notes(self, payload: Payload) -> tuple[StepNote, ...]:
+        decoded: list[StepNote] = (await self._converter.decode([payload], [list[StepNote]]))[0]
+        return tuple(decoded)
 
     async def failure(self, failure: Failure) -> BaseException:
         return await self._converter.decode_failure(failure)
@@ -267,6 +280,13 @@ async def _marker(decoder: _Decoder, event: HistoryEvent) -> Fact | None:
     return Settled(await decoder.model(details["result"].payloads, Settlement))
 
 
+async def _memo(decoder: _Decoder, event: HistoryEvent) -> Fact | None:
+    fields = event.workflow_properties_modified_event_attributes.upserted_memo.fields
+    if NOTES_MEMO not in fields:
+        return None
+    return Noted(await decoder.notes(fields[NOTES_MEMO]))
+
+
 async def _completed(decoder: _Decoder, event: HistoryEvent) -> Fact:
     attributes = event.workflow_execution_completed_event_attributes
     result = await decoder.model(attributes.result.payloads, RunResult)
@@ -307,6 +327,7 @@ _READERS: dict[int, Callable[[_Decoder, HistoryEvent], Awaitable[Fact | None]]] 
     HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: _timed_out,
     HistoryEventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: _cancelled,
     HistoryEventType.EVENT_TYPE_MARKER_RECORDED: _marker,
+    HistoryEventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED: _memo,
     HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: _completed,
     HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: _run_failed,
     HistoryEventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: _run_cancelled,

@@ -17,6 +17,7 @@ from events.history import (
     CallStarted,
     Ended,
     Fact,
+    Noted,
     Reset,
     RunCreated,
     Settled,
@@ -74,7 +75,7 @@ class Projection:
         """Return the run's progress when this fraction of an open call is done."""
         return min(99.9, self._state.percent_with(call.step.name, fraction))
 
-    def feed(self, number: int, fact: Fact) -> list[PipelineEvent]:  # noqa: C901 - a table
+    def feed(self, number: int, fact: Fact) -> list[PipelineEvent]:  # noqa: C901, PLR0912 - a table
         """Take the next fact and its history event's id; return the events that it stands for."""
         self._emitted, self._event_number = [], number
         match fact:
@@ -95,6 +96,9 @@ class Projection:
                 self._call_failed(fact)
             case CallCancelled(call_number):
                 self._calls.pop(call_number, None)
+            case Noted(notes):
+                for note in notes:
+                    self._noted(note)
             case Settled(settlement):
                 self._settled(settlement)
             case Ended():

@@ -162,6 +162,16 @@ class PipelineDefinition(Value):
         copy._functions = functions  # noqa: SLF001 - our own copy
         return copy
 
+    @property
+    def is_graph(self) -> bool:
+        """Whether steps may run side by side."""
+        before: tuple[str, ...] = ()
+        for step in self.steps:
+            if step.needs is not None and step.needs != before:
+                return True
+            before = (step.name,)
+        return False
+
     def needs_of(self, step: StepDefinition) -> tuple[str, ...]:
         """Return the steps that come right before a step."""
         if step.needs is not None:

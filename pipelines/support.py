@@ -20,7 +20,7 @@ def _unsupported(definition: PipelineDefinition) -> Iterator[Mistake]:
     if definition.on_budget_exceeded != "fail":
         yield _mistake("/on_budget_exceeded", f"pipeline '{definition.id}'")
     for place, step in enumerate(definition.steps):
-        for name in _unsupported_of(definition, place, step):
+        for name in _unsupported_of(step):
             owner = f"step '{step.name}' of pipeline '{definition.id}'"
             yield _mistake(f"/steps/{place}/{name}", owner)
 
@@ -31,12 +31,7 @@ def _mistake(pointer: str, owner: str) -> Mistake:
     return Mistake(pointer, f"'{setting}' of {owner} is not supported yet: leave it out.")
 
 
-def _unsupported_of(
-    definition: PipelineDefinition, place: int, step: StepDefinition
-) -> Iterator[str]:
-    before = (definition.steps[place - 1].name,) if place else ()
-    if step.needs not in (None, before):
-        yield "needs"
+def _unsupported_of(step: StepDefinition) -> Iterator[str]:
     if step.for_each is not None:
         yield "for_each"
     if step.compensate is not None or "compensate" in step.code:

@@ -1,8 +1,12 @@
-"""The interpreter: a definition's steps, one after the other.
+"""The interpreter: a definition's steps, each as soon as those that it needs have ended.
 
-It decides by itself, deterministically; everything that touches the world is an activity.
+It decides by itself, deterministically; everything that touches the world is an activity. Each step
+is a task, made in the order of the definition, and the workflow's event loop runs tasks in an order
+that is the same in every replay. What one decides is told with its next command; where steps run
+side by side there may be none for long, so that decisions are then written into the run's memo.
 """
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -29,8 +33,8 @@ from workflows.calls import error_of, failure_of, start_call
 from workflows.details import describe_steps
 from workflows.predicates import start_predicate
 from workflows.state import ExecutionState
-from workflows.stopping import Stopping
-from workflows.types import PipelineInput, RunResult
+from workflows.stopping import TURNS, Stopping
+from workflows.types import NOTES_MEMO, PipelineInput, RunResult
 
 # How often one call is scheduled again when nothing but lost workers is to blame.
 _MAX_LOST = 20
@@ -45,6 +49,10 @@ class StepFailed(Exception):
         """Take the step's error, which becomes the run's."""
         super().__init__(error.message)
         self.error = error
+
+
+class NeedMissingError(Exception):
+    """A step that this one needs has not ended well: the run is over."""
 
 
 class Interpreter:
@@ -64,16 +72,35 @@ class Interpreter:
         self._state = state
         self._context: dict[str, Any] = dict(run.input_data)
         self._notes: list[StepNote] = []
+        self._steps: dict[str, asyncio.Task[None]] = {}
+        self._telling: asyncio.Task[None] | None = None
 
     async def execute(self) -> None:
         """Run every step.
 
         Raises:
-            StepFailed: A step that is not optional failed.
+            StepFailed: A step that is not optional failed; all others have ended.
             Stopped: The run was cancelled, or its time is up.
         """
         for step in self._run.definition.steps:
-            self._context[step.output_key] = await self._execute_step(step)
+            self._steps[step.name] = asyncio.create_task(self._run_step(step))
+        tasks = list(self._steps.values())
+        await workflow.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        problems = [task.exception() for task in tasks if task.done()]
+        reasons = [one for one in problems if one and not isinstance(one, NeedMissingError)]
+        if not reasons:
+            return
+        await self._stopping.abort()
+        await workflow.wait(tasks)
+        raise next((one for one in reasons if isinstance(one, StepFailed)), reasons[0])
+
+    async def _run_step(self, step: StepDefinition) -> None:
+        needs = [self._steps[name] for name in self._run.definition.needs_of(step)]
+        if needs:
+            await workflow.wait(needs)
+            if any(need.exception() for need in needs):
+                raise NeedMissingError
+        self._context[step.output_key] = await self._execute_step(step)
 
     def result(self) -> RunResult:
         """Return what the run gives.
@@ -224,6 +251,7 @@ class Interpreter:
 
     def _fail(self, step: StepDefinition, error: ErrorInfo) -> NoReturn:
         self._note(step, "failed", error.message, error)
+        self._stopping.give_up(error)
         raise StepFailed(error)
 
     def _note(
@@ -233,6 +261,16 @@ class Interpreter:
         self._notes.append(note)
         self._state.noted(note)
         self._show()
+        if self._run.definition.is_graph and self._telling is None:
+            self._telling = asyncio.create_task(self._tell())
+
+    async def _tell(self) -> None:
+        """Write what no command takes along within this workflow task into the run's memo."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        self._telling = None
+        if notes := self.take_notes():
+            workflow.upsert_memo({NOTES_MEMO: [note.model_dump(mode="json") for note in notes]})
 
     def _show(self) -> None:
         """Let operators see the step table in Temporal's own UI."""

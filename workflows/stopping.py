@@ -1,11 +1,12 @@
-"""When a run must stop: it was cancelled, or its time is up.
+"""When a run must stop: it was cancelled, its time is up, or a step has failed.
 
 The interpreter is never interrupted where it stands. An interruption could hit it between an answer
 that is in history already and the moment in which it takes note of it, and what the workflow
 believes would no longer be what its history says. Instead the open activities are asked to end,
-and the interpreter looks here before every new command. Both signs, the cancellation and the time,
+and the interpreter looks here before every new command. Two signs, the cancellation and the time,
 are set before any of our code runs in a workflow task, so that nothing new begins in the very task
-in which one of them arrives.
+in which one of them arrives. The third is a step that the run can't do without: what runs beside it
+is asked to end.
 """
 
 import asyncio
@@ -18,7 +19,8 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from activities.types import ErrorInfo
 
 _Result = TypeVar("_Result")
-_TURNS = 10
+TURNS = 10
+"""Of the event loop, within which whatever a workflow task brought has reached who waits for it."""
 
 
 class Stopped(Exception):
@@ -43,6 +45,11 @@ class Stopping:
         self._timeout = timeout
         self.deadline: datetime = workflow.now() + timedelta(seconds=timeout)
         self._open: list[workflow.ActivityHandle[Any]] = []
+        self._failed: ErrorInfo | None = None
+
+    def give_up(self, error: ErrorInfo) -> None:
+        """Stop the run for a step that has failed; the first one counts."""
+        self._failed = self._failed or error
 
     def check(self) -> None:
         """Look before a new command.
@@ -57,6 +64,8 @@ class Stopping:
         if workflow.now() >= self.deadline:
             message = f"The run took longer than {self._timeout:g} s."
             raise Stopped(ErrorInfo(code="timed_out", message=message), cancelled=False)
+        if self._failed is not None:
+            raise Stopped(self._failed, cancelled=False)
 
     async def watch(self, handle: workflow.ActivityHandle[_Result]) -> _Result:
         """Wait for an activity that is aborted when the run must stop.
@@ -84,7 +93,7 @@ class Stopping:
         try:
             self.check()
         except Stopped:
-            for _ in range(_TURNS):
+            for _ in range(TURNS):
                 await asyncio.sleep(0)
             for handle in self._open:
                 handle.cancel()

@@ -13,6 +13,8 @@ from providers.types import Capability, Money, Value
 WORKFLOW_TYPE = "PipelineWorkflow"
 PROGRESS_QUERY = "progress"
 CANCEL_SIGNAL = "cancel"
+NOTES_MEMO = "notes"
+"""Memo key of decisions that no command took along: a list of `StepNote`."""
 
 
 class RunStatus(StrEnum):

@@ -19,6 +19,8 @@ from temporalio.worker import Replayer
 from events.history import HistoryReader, RunCreated
 from events.projection import Projection
 from pipelines.builder import Pipeline
+from pipelines.model import PipelineDefinition
+from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
 from providers.errors import InvalidRequest, ProviderFault, ProviderUnavailable
 from providers.types import Capability, CostUnit, QualityTier
 from tests.runs import StartWorker, eventually, redact_then_summarize, start
@@ -129,6 +131,32 @@ async def probed(start_worker: StartWorker) -> Handle:
     return await start(worker, step.done().build(), input_data=recording)
 
 
+def fork(**redact: Any) -> PipelineDefinition:
+    """Two steps side by side; arguments are settings of the first."""
+    first, second = redact_then_summarize(needs=(), input=None).steps
+    return redact_then_summarize().model_copy(
+        update={"steps": (first.model_copy(update=redact), second)}
+    )
+
+
+async def graph(start_worker: StartWorker) -> Handle:
+    """The first step is skipped; the call beside it, decided in the same task, tells so."""
+    return await start(await start_worker(ScriptedAdapter()), fork(when="false"))
+
+
+async def graph_failed(start_worker: StartWorker) -> Handle:
+    """The first step fails and the second, under way, is asked to end."""
+    hang = Hang()
+
+    async def by_capability(call: ProviderCall, report: ReportProgress) -> ProviderAnswer:
+        if call.capability is Capability.SUMMARIZATION:
+            return await hang(call, report)
+        await hang.entered.wait()
+        raise InvalidRequest("too odd")
+
+    return await start(await start_worker(ScriptedAdapter(by_capability)), fork())
+
+
 SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -147,6 +175,8 @@ SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
         not_admitted,
         capped,
         probed,
+        graph,
+        graph_failed,
     )
 }
 
