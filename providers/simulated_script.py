@@ -10,7 +10,7 @@ whether or not anybody still listens.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -62,12 +62,14 @@ _HASH_BITS = 64
 _PICODOLLARS = 12
 _MILLION = 1_000_000
 _SECONDS_PER_MINUTE = 60
-_SOLD_BY: Mapping[CostUnit, tuple[str, ...]] = {
+SOLD_BY: Mapping[CostUnit, tuple[str, ...]] = {
     CostUnit.FREE: (),
     CostUnit.TOKEN: ("input_tokens", "output_tokens"),
     CostUnit.MINUTE: ("audio_seconds",),
     CostUnit.CHARACTER: ("characters",),
 }
+"""The fields of a usage that are paid for."""
+
 _PRICED_BY: Mapping[CostUnit, tuple[str, ...]] = {
     CostUnit.FREE: (),
     CostUnit.TOKEN: ("input_usd_per_mtok", "output_usd_per_mtok"),
@@ -231,6 +233,16 @@ class SimulatedProvider(Value):
         """What it asks, by the settings' own words."""
         return {name: getattr(self, name) for name in _PRICED_BY[self.cost_unit]}
 
+    def rules_for(self, question: Question) -> Iterator[Rule]:
+        """Yield every rule that may decide about an attempt at a call, whichever attempt it is."""
+        for rule in self.script:
+            always = rule.model_copy(update={"attempts": None, "share": 1})
+            if always.fits(question, 1, ""):
+                yield rule
+                if rule.attempts is None and rule.share == 1:
+                    return
+        yield Rule()
+
     def rule_for(self, question: Question, attempt: int) -> Rule:
         """Find what becomes of an attempt."""
         for number, rule in enumerate(self.script):
@@ -244,7 +256,7 @@ class SimulatedProvider(Value):
         return Decimal(f"{Decimal(exact).scaleb(-_PICODOLLARS).normalize():f}")
 
     def _charge(self, usage: Usage) -> Fraction:
-        amounts = [Fraction(str(getattr(usage, name))) for name in _SOLD_BY[self.cost_unit]]
+        amounts = [Fraction(str(getattr(usage, name))) for name in SOLD_BY[self.cost_unit]]
         sums = (n * Fraction(p) for n, p in zip(amounts, self.prices.values(), strict=True))
         per = {CostUnit.TOKEN: _MILLION, CostUnit.MINUTE: _SECONDS_PER_MINUTE}
         return sum(sums, Fraction(0)) / per.get(self.cost_unit, 1)
@@ -261,7 +273,7 @@ class SimulatedProvider(Value):
     @model_validator(mode="after")
     def _usage_of_the_unit(self) -> Self:
         for number, rule in enumerate(self.script):
-            for name in _SOLD_BY[self.cost_unit]:
+            for name in SOLD_BY[self.cost_unit]:
                 if rule.usage is not None and getattr(rule.usage, name) is None:
                     raise ValueError(f"script[{number}].usage needs {name}, which is what is sold")
         return self

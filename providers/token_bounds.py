@@ -13,7 +13,7 @@ read 2026-11), and OpenAI's count of an input has only its messages and the mark
 
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from providers.types import Usage
@@ -76,7 +76,7 @@ def most_read(
     return read + SCHEMA_TOKENS + _SCHEMA_TOKENS_PER_BYTE * most_tokens(written)
 
 
-def usages_within(read: int, written: int) -> Sequence[Usage]:
+def usages_within(read: int, written: int) -> tuple[Usage, ...]:
     """Bound a call by its tokens, in each way in which it may go.
 
     Some vendors keep prompts by themselves, and have other prices for what they write to their

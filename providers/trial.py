@@ -1,7 +1,7 @@
 """One example, asked of one offer: to the end, and cancelled on the way. For `contract`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -10,7 +10,8 @@ from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCal
 from providers.answering import answer_faults
 from providers.errors import PROVIDER_ERRORS, ProviderError
 from providers.offering import title
-from providers.types import AudioFile, Offer, Value
+from providers.prices import cost_of, upper_cost_of
+from providers.types import AudioFile, Offer, Usage, Value
 
 # s: as `ProviderAdapter.call` promises; who holds up the event loop can't keep it.
 _AT_ONCE = 1.0
@@ -41,12 +42,15 @@ class Trial:
     async def ask_good(self) -> list[str]:
         """Ask what must be answered, and cancel it on the way."""
         progress: list[float] = []
+        bounds = await self._bounds()
         answer = await self._ask(progress)
         if isinstance(answer, ProviderError):
             self._fault(f"a good example failed with '{answer.code}': {answer.message}")
         elif not isinstance(answer, BaseException):
             for fault in answer_faults(self._offer, self._request, answer):
                 self._fault(fault)
+            if isinstance(answer, ProviderAnswer):
+                self._check_bounds(bounds, answer.usage)
         if not all(0 <= fraction <= 1 for fraction in progress) or progress != sorted(progress):
             self._fault(f"progress goes from 0 to 1 and never falls; it was {progress}.")
         await self._cancel_at_once()
@@ -80,6 +84,26 @@ class Trial:
                 f"{type(error).__name__}: {error}."
             )
         return error or task.result()
+
+    async def _bounds(self) -> Sequence[Usage]:
+        """Ask what the call can use at most."""
+        try:
+            async with self._watching_the_loop(), asyncio.timeout(self._seconds):
+                return await self._adapter.upper_bounds(self._to_call())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            kind = type(error).__name__
+            self._fault(f"upper_bounds() must return what is known; it raised {kind}: {error}.")
+            return ()
+
+    def _check_bounds(self, bounds: Sequence[Usage], used: Usage) -> None:
+        """Look whether a call cost more than its bound; one without a price can't."""
+        cost, most = cost_of(self._offer, used), upper_cost_of(self._offer, bounds)
+        if not bounds or cost is None:
+            return
+        if most is None:
+            self._fault(f"upper_bounds() tells no {self._offer.cost_unit}s that can be priced.")
+        elif cost > most:
+            self._fault(f"the call cost {cost:f} USD, more than its upper bound of {most:f} USD.")
 
     async def _cancel_at_once(self) -> None:
         others = asyncio.all_tasks()
@@ -124,7 +148,10 @@ class Trial:
             self._fault(f"a call that was cancelled {when} left a task running: {one.get_coro()}.")
 
     async def _call(self, report_progress: ReportProgress) -> ProviderAnswer:
-        call = ProviderCall(
+        return await self._adapter.call(self._to_call(), report_progress)
+
+    def _to_call(self) -> ProviderCall:
+        return ProviderCall(
             call_id=f"contract-{uuid4()}",
             capability=self._offer.capability,
             model=self._offer.model,
@@ -132,7 +159,6 @@ class Trial:
             audio=self._audio,
             timeout=self._seconds,
         )
-        return await self._adapter.call(call, report_progress)
 
     @asynccontextmanager
     async def _watching_the_loop(self) -> AsyncIterator[None]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -34,6 +34,7 @@ class FakeVendor:
         keeps_open: Whether a connection takes one request after the other, as vendors' do.
         connections: How many there have been.
         hung_up: Set when the client closed the connection before the answer had ended.
+        think: Sets the answer by what is asked.
     """
 
     url: str = ""
@@ -41,6 +42,7 @@ class FakeVendor:
     connections: int = 0
     asked: list[Asked] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
+    think: Callable[[Asked], None] = lambda _asked: None
     _answers: list[_Answer] = field(default_factory=list)
 
     def answer(
@@ -99,6 +101,7 @@ class FakeVendor:
             self.asked.append(await _read_request(reader))
         except asyncio.IncompleteReadError:
             return False
+        self.think(self.asked[-1])
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         writer.write(answer.head)
         for part in answer.parts:

@@ -20,13 +20,8 @@ from pipelines.estimating.sizes import (
     Size,
 )
 from pipelines.estimating.usages import Usages, Work
+from providers.token_bounds import FRAME_TOKENS, usages_within
 from providers.types import CostUnit, GenerationRequest, RedactionRequest, Usage
-
-# What a vendor puts around each message. OpenAI's cookbook (How to count tokens with tiktoken, read
-# 2026-11) counts three or four tokens, and three more for the answer's beginning; for Anthropic's
-# (https://platform.claude.com/docs/en/build-with-claude/token-counting, read 2026-11) one does not
-# pay. Four times as many, for models to come.
-FRAME_TOKENS = 16
 
 # Tokens of what our own prompts say besides the text (`providers.derived`; a test compares), and
 # of the line that each segment becomes there.
@@ -130,17 +125,10 @@ def _usages(text: Size, prompt: int, answer: int) -> Mapping[CostUnit, Usages]:
 
 
 def _bounds(asked: Length | None, messages: int, written: int) -> tuple[Usage, ...]:
-    """Bound a generation: no tokenizer that works on bytes makes more tokens than bytes.
-
-    Some vendors keep prompts by themselves, and charge more for what they write to their cache.
-    """
+    """Bound a generation, as the adapters of language models bound the call itself."""
     if asked is None:
         return ()
-    read = asked.size + FRAME_TOKENS * messages
-    return (
-        Usage(input_tokens=read, output_tokens=written),
-        Usage(input_tokens=read, cache_write_input_tokens=read, output_tokens=written),
-    )
+    return usages_within(asked.size + FRAME_TOKENS * messages, written)
 
 
 def _messages(request: Mapping[str, Any]) -> Sequence[Any]:

@@ -136,10 +136,11 @@ class AnthropicAdapter(LanguageModelAdapter["AsyncAnthropic"]):
         Its output can't be longer than `max_tokens`, "the absolute maximum number of tokens to
         generate" (https://platform.claude.com/docs/en/api/messages, read 2026-11).
         """
-        conversation = _Conversation.of(request)
-        body = _request_body(model.name, request, conversation)
+        body = _request_body(model.name, request, _Conversation.of(request))
+        rules = [body["system"]] if "system" in body else []
+        turns = [turn["content"] for turn in body["messages"]]
         schema = body["output_config"]["format"]["schema"] if "output_config" in body else None
-        return most_read(conversation.texts, schema, model.context_tokens)
+        return most_read([*rules, *turns], schema, model.context_tokens)
 
     def _connect(self) -> "AsyncAnthropic":
         from anthropic import AsyncAnthropic  # noqa: PLC0415 - see the base class's module

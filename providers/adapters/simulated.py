@@ -24,7 +24,7 @@ from providers.errors import (
 from providers.simulated_answers import make_up, measure, part_of, text_of
 from providers.simulated_books import Arrival, Ending, Request, SimulatedBooks, Verdict
 from providers.simulated_clerk import PATIENCE, Clerk
-from providers.simulated_script import Act, Question, Rule, SimulatedProvider
+from providers.simulated_script import SOLD_BY, Act, Question, Rule, SimulatedProvider
 from providers.types import RESPONSES, Offer, TokenPrices, Usage, Value
 
 SETTING = "AI_SIMULATED_PROVIDERS"
@@ -96,6 +96,10 @@ class SimulatedAdapter(ProviderAdapter):
             call.report_usage(attempt.told)
             raise
 
+    async def upper_bounds(self, call: ProviderCall) -> Sequence[Usage]:
+        """Tell what each thing that the script may do sells; see `ProviderAdapter.upper_bounds`."""
+        return await asyncio.to_thread(_Attempt(self._provider, self._clerk, call).sales)
+
     async def close(self) -> None:
         """Close the books."""
         await self._clerk.close()
@@ -119,8 +123,16 @@ class _Attempt:
 
     def __init__(self, provider: SimulatedProvider, clerk: Clerk, call: ProviderCall) -> None:
         self._provider, self._clerk, self._call = provider, clerk, call
+        self._question = Question(call.call_id, call.capability, text_of(call.request))
         self._chunks_done = 0
         self.told: Usage | None = None
+
+    def sales(self) -> Sequence[Usage]:
+        """List what may be sold, in whole, by whichever rule; what is turned down sells nothing."""
+        made_up = self._make_up()
+        plans = [self._plan(rule, made_up) for rule in self._provider.rules_for(self._question)]
+        sold = [plan.usage for plan in plans if not isinstance(plan.response, ProviderError)]
+        return [Usage(**dict.fromkeys(SOLD_BY[self._provider.cost_unit], 0)), *sold]
 
     async def run(self, report_progress: ReportProgress) -> ProviderAnswer:
         made_up = await asyncio.to_thread(self._make_up)
@@ -155,8 +167,7 @@ class _Attempt:
 
     async def _arrive(self, made_up: Value | ProviderError) -> tuple[_Plan, Request]:
         """Note the request; a cancellation that comes meanwhile aborts it."""
-        call = self._call
-        question = Question(call.call_id, call.capability, text_of(call.request))
+        call, question = self._call, self._question
         plans: list[_Plan] = []
 
         def decide(attempt: int) -> Verdict:

@@ -255,6 +255,45 @@ async def goes_on(_call: ProviderCall, _report: ReportProgress) -> ProviderAnswe
     return answer()
 
 
+class Bounded(Demo):
+    """Tells what a call can use: nobody knows, this much, or that something broke."""
+
+    def __init__(self, bounds: Sequence[Usage] | Exception, act: Act = well_behaved) -> None:
+        super().__init__(act)
+        self._bounds = bounds
+
+    async def upper_bounds(self, call: ProviderCall) -> Sequence[Usage]:
+        assert call not in self.asked, "it is asked before the call"
+        if isinstance(self._bounds, Exception):
+            raise self._bounds
+        return self._bounds
+
+
+@pytest.mark.parametrize("bounds", [[], [Usage(characters=5)], [Usage(), Usage(characters=6)]])
+async def test_an_answer_within_its_bounds_passes(bounds: Sequence[Usage]) -> None:
+    await check_contract(Bounded(bounds), [GOOD])
+
+
+@pytest.mark.parametrize(
+    ("bounds", "fault"),
+    [
+        ([Usage(characters=4)], r"cost 0\.005 USD, more than its upper bound of 0\.004 USD"),
+        ([Usage(input_tokens=9)], "upper_bounds.. tells no characters that can be priced"),
+        (ValueError("bad"), r"upper_bounds.. must return .*; it raised ValueError: bad\."),
+    ],
+)
+async def test_a_bound_that_does_not_hold_is_found(
+    bounds: Sequence[Usage] | Exception, fault: str
+) -> None:
+    assert re.search(f"^summarization/m: .*{fault}", await faults_of(Bounded(bounds)))
+
+
+async def test_a_call_of_which_nobody_knows_the_price_can_not_exceed_its_bound() -> None:
+    adapter = Bounded([Usage(characters=1)])
+    adapter._offers = [offer(price=None)]
+    await check_contract(adapter, [GOOD])
+
+
 @pytest.fixture
 async def leftover() -> AsyncIterator[list["asyncio.Task[Any]"]]:
     tasks: list[asyncio.Task[Any]] = []

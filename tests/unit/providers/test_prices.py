@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from providers.prices import cost_of
+from providers.prices import cost_of, upper_cost_of
 from providers.token_prices import find_list_price, find_minute_price
 from providers.types import Capability, CostUnit, Offer, QualityTier, TokenPrices, Usage
 
@@ -121,6 +121,36 @@ def test_characters_cost_their_number() -> None:
 def test_free_costs_nothing_and_unknown_is_not_free() -> None:
     assert cost_of(offer(CostUnit.FREE, "0"), Usage()) == 0
     assert cost_of(offer(CostUnit.MINUTE), Usage(audio_seconds=7)) is None
+
+
+def test_bound_is_priced_by_its_dearest_way() -> None:
+    ways = [
+        Usage(input_tokens=1000, output_tokens=1),
+        Usage(input_tokens=1000, cached_input_tokens=1000, output_tokens=1),
+    ]
+    assert upper_cost_of(tokens(PRICES), ways) == Decimal("0.0007545")
+    # Nobody sells what has no price: this vendor has no cache to write to.
+    written = Usage(input_tokens=1000, cache_write_input_tokens=1000, output_tokens=1)
+    assert upper_cost_of(tokens(PRICES), [*ways, written]) == Decimal("0.0007545")
+    assert upper_cost_of(tokens(PRICES), [written]) is None
+
+
+def test_bound_covers_shorter_requests_where_those_are_dearer() -> None:
+    cheap = LONG.model_copy(update={"input": Decimal("0.1"), "output": Decimal("0.1")})
+    bound = [Usage(input_tokens=1001, output_tokens=10)]
+    assert upper_cost_of(tokens(PRICES, cheap), bound) == cost_of(tokens(PRICES), bound[0])
+    assert upper_cost_of(tokens(PRICES, LONG), bound) == cost_of(tokens(PRICES, LONG), bound[0])
+    short = [Usage(input_tokens=1000, output_tokens=10)]
+    assert upper_cost_of(tokens(PRICES, LONG), short) == cost_of(tokens(PRICES), short[0])
+
+
+def test_nothing_is_bound_without_a_bound_or_a_price_but_what_is_free() -> None:
+    bound = [Usage(input_tokens=7, output_tokens=7, characters=7)]
+    assert upper_cost_of(tokens(PRICES), []) is None
+    assert upper_cost_of(tokens(), bound) is None
+    assert upper_cost_of(offer(CostUnit.CHARACTER), bound) is None
+    assert upper_cost_of(offer(CostUnit.CHARACTER, "0.00003"), bound) == Decimal("0.00021")
+    assert upper_cost_of(offer(CostUnit.FREE, "0"), []) == 0
 
 
 def test_list_price_names_its_source() -> None:

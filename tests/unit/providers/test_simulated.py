@@ -35,7 +35,7 @@ from providers.errors import (
     Refused,
     UnsupportedInput,
 )
-from providers.prices import cost_of
+from providers.prices import cost_of, upper_cost_of
 from providers.registry import CapabilityRegistry
 from providers.simulated_books import FILE_NAME, Ending, SimulatedBooks
 from providers.simulated_script import Act, Question, Rule, SimulatedProvider
@@ -203,6 +203,54 @@ async def test_an_impossible_request_is_turned_down_whatever_the_script(
 ) -> None:
     assert type(await failure(make(), to_call(model="other"))) is InvalidRequest
     assert [one.act for one in books.requests()] == ["invalid_request"]
+
+
+# Bounds.
+
+
+@pytest.mark.parametrize("unit", [unit for unit in CostUnit if unit is not CostUnit.FREE])
+async def test_bound_is_what_the_answer_sells(make: Make, tmp_path: Path, unit: CostUnit) -> None:
+    adapter = make({"do": "cut"}, {"do": "answer"}, unit=unit)
+    for capability, request in REQUESTS.items():
+        audio = recording(tmp_path) if isinstance(request, TranscriptionRequest) else None
+        call = to_call(request, capability=capability, audio=audio)
+        offer = next(one for one in adapter.offers() if one.capability is capability)
+        bounds = await adapter.upper_bounds(call)
+        answer = await ask(make(unit=unit), call)
+        assert upper_cost_of(offer, bounds) == cost_of(offer, answer.usage)
+
+
+async def most_of(adapter: SimulatedAdapter, call: Any = None) -> Decimal | None:
+    offer = next(one for one in adapter.offers() if one.capability is SUMMARY)
+    return upper_cost_of(offer, await adapter.upper_bounds(call or to_call()))
+
+
+@pytest.mark.parametrize(
+    ("script", "most"),
+    [
+        ([], "0.04"),
+        ([{"usage": {"characters": 100}}], "0.1"),
+        ([{"usage": {"characters": 3}}], "0.003"),
+        # One of several attempts, or of several calls, may get another answer.
+        ([{"attempts": [7], "usage": {"characters": 100}}], "0.1"),
+        ([{"share": 0.01, "usage": {"characters": 100}}, {"usage": {"characters": 1}}], "0.1"),
+        ([{"attempts": [1], "do": "rate_limited"}], "0.04"),
+        # Some rules are those of other calls, and some are never reached.
+        ([{"step": "other", "usage": {"characters": 100}}], "0.04"),
+        ([{"text": "long", "usage": {"characters": 9}}, {"usage": {"characters": 100}}], "0.009"),
+        ([{"do": "server_error"}], "0"),
+        ([{"do": "hang", "chunks": 4, "after": 2}], "0.04"),
+    ],
+)
+async def test_bound_is_the_most_that_the_script_sells(
+    make: Make, script: list[dict[str, Any]], most: str
+) -> None:
+    assert await most_of(make(*script)) == Decimal(most)
+
+
+async def test_bound_of_what_is_turned_down_is_nothing(make: Make, books: SimulatedBooks) -> None:
+    assert await most_of(make(), to_call(model="other")) == 0
+    assert books.requests() == [], "to tell a bound is no request"
 
 
 # Sales.
