@@ -132,8 +132,9 @@ async def test_an_invoice_has_a_line_for_each_attempt(paid: httpx2.AsyncClient) 
         "total_cost_usd": "0.02",
         "known_cost_usd": "0.02",
     }
-    assert first.pop("opened_at") < second.pop("opened_at")
-    assert first.pop("entered_at") < second.pop("entered_at")
+    for name in ("opened_at", "entered_at"):
+        earlier, later = first.pop(name), second.pop(name)
+        assert datetime.fromisoformat(earlier) < datetime.fromisoformat(later)
     bought = {
         "step": "redact",
         "item": None,
