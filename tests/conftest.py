@@ -31,7 +31,7 @@ from observability.metrics import get_ai_metrics
 from providers.adapters.base import ProviderAdapter
 from providers.registry import CapabilityRegistry
 from settings import Settings
-from tests.postgres import DATABASES, PostgresServer, postgres_server
+from tests.postgres import DATABASES, PostgresServer, postgres_server, run_apart
 from tests.runs import RunningWorker, StartWorker
 from tests.serving import serve_api
 from worker import create_worker
