@@ -30,13 +30,14 @@ class Sound:
     Attributes:
         seconds: Length of what could be decoded.
         two_sides: Whether it has two channels that hold different sounds: a call's two sides.
-        unread: Bytes behind the place where the decoder stopped.
+        unread: Bytes behind the place where the decoder stopped; None where another recording
+            begins there.
     """
 
     seconds: float
     channels: int
     two_sides: bool
-    unread: int
+    unread: int | None
 
     @property
     def most_seconds(self) -> int | None:
@@ -44,9 +45,9 @@ class Sound:
 
         Decoders differ in what they make of the ends of a stream, and vendors round to seconds.
         What ours left unread may be more sound to others: at worst, at the lowest rate that MP3
-        has. A good part of a file may be anything.
+        has. A second recording, or a good part of the file, may be of any length.
         """
-        if self.unread > _MOST_UNREAD:
+        if self.unread is None or self.unread > _MOST_UNREAD:
             return None
         return ceil(self.seconds + self.unread / _LEAST_BYTES_PER_SECOND) + 1
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,12 @@ SAME_ROOM = 0.5
 _FOREIGN = {b"ftyp": 4, b"\x1aE\xdf\xa3": 0, b"#!AMR": 0, b"0&\xb2u\x8ef\xcf\x11": 0}
 """First bytes (and where) of containers that others can read: MP4, WebM, AMR, ASF."""
 
+_STARTS = {
+    "FLAC": (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22"),
+    "OGG": (b"OggS\0\x02", b"OggS\0\x06"),
+}
+"""How a stream begins in containers whose decoders end with the first one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Survey:
@@ -39,15 +45,16 @@ class Survey:
     Attributes:
         frames: Decoded samples of each channel.
         correlation: Of the first two channels, 0 to 1; 1 where there is one.
-        unread: Bytes of the file behind the place where the decoder stopped: tags, as a rule, but a
-            second recording behind the first one, too, which others may go on to decode.
+        unread: Bytes of the file behind the place where the decoder stopped: tags, as a rule, but
+            others may find more to decode there, such as a second recording behind the first. None
+            where such a one was seen.
     """
 
     frames: int
     rate: int
     channels: int
     correlation: float
-    unread: int
+    unread: int | None
 
     @property
     def seconds(self) -> float:
@@ -64,9 +71,8 @@ def survey(path: Path) -> Survey:
         InputTooLarge: It is longer than `MAX_SECONDS`.
     """
     frames, products = 0, np.zeros(3)
-    with _Watched(path) as source, _opened(path, source) as file:
+    with FileIO(path) as source, _opened(path, source) as file:
         rate, channels = file.samplerate, file.channels
-        source.reached = 0  # to look for tags, the end was read first
         for block in _blocks(file):
             frames += len(block)
             if frames > MAX_SECONDS * rate:
@@ -74,10 +80,10 @@ def survey(path: Path) -> Survey:
             if channels > 1:
                 left, right = block[:, 0].astype(np.float64), block[:, 1].astype(np.float64)
                 products += left @ left, right @ right, left @ right
+        unread = _unread(path, file.format, source.tell())
     if frames == 0:
         raise InvalidMedia("The recording holds no audio.")
     correlation = 1.0 if channels == 1 else _correlation(products)
-    unread = max(path.stat().st_size - source.reached, 0)
     return Survey(frames, rate, channels, correlation, unread)
 
 
@@ -109,15 +115,17 @@ def _correlation(products: npt.NDArray[np.float64]) -> float:
     return float(abs(cross) / max(np.sqrt(left * right), 1e-12)) if left and right else 0.0
 
 
-class _Watched(FileIO):
-    """A file that remembers how far it has been read."""
+def _unread(path: Path, kind: str, reached: int) -> int | None:
+    """Count the bytes that were not decoded; None where another stream begins in the file.
 
-    reached = 0
-
-    def readinto(self, buffer: Any, /) -> int:
-        count = super().readinto(buffer) or 0
-        self.reached = max(self.reached, self.tell())
-        return count
+    Where streams have been joined can't be told by the place: decoders read ahead.
+    """
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        starts = 0
+        for mark in _STARTS.get(kind, ()):
+            first = content.find(mark)
+            starts += (first >= 0) + (first >= 0 and content.find(mark, first + 1) >= 0)
+        return None if starts > 1 else max(len(content) - reached, 0)
 
 
 @contextmanager
