@@ -59,6 +59,7 @@ class AttemptAccount:
             call_id=call.call_id,
             attempt=number,
             candidate=call.position,
+            item=call.item,
             bound_usd=upper_cost_of(offer, ()),
         )
 

@@ -71,17 +71,26 @@ class CallFailure(Value):
     cost_usd: Money | None = None
 
 
+Outcome = Literal["skipped", "failed", "completed", "item_failed"]
+
+
 class StepNote(Value):
     """A decision of the interpreter that no Temporal event shows by itself.
 
     Notes travel with the next command (a call's input, the settlement), so that history holds
     them at no event of their own and the projection only has to read.
+
+    Attributes:
+        item: Which item of the step's `for_each`, from 0; null for the step as a whole.
+        items: How many there are.
     """
 
     step: str
-    outcome: Literal["skipped", "failed"]
+    outcome: Outcome
     error: ErrorInfo | None
     message: str
+    item: int | None = None
+    items: int | None = None
     at: datetime
 
 
@@ -153,6 +162,8 @@ class CallProviderInput(Value):
         context: The values that the step's request is made from.
         position: The candidate's place in the chain, from 0.
         is_last: Whether no other candidate follows.
+        item: Which item of the step's `for_each` this is for, from 0; null without.
+        items: How many there are.
         needs_bound: Whether a hard limit held when the run was admitted.
         deadline: When the run's time is up; nobody waits longer for a provider.
         scheduled_at: When the interpreter decided to make the call.
@@ -169,6 +180,8 @@ class CallProviderInput(Value):
     context: dict[str, Any]
     position: int
     is_last: bool = False
+    item: int | None = None
+    items: int | None = None
     needs_bound: bool = False
     deadline: datetime | None = None
     scheduled_at: datetime

@@ -8,7 +8,7 @@ what the interpreter decided is in the notes that travel with its commands.
 from datetime import datetime
 from typing import Any
 
-from activities.types import CallProviderInput, ErrorInfo, Settlement, StepNote
+from activities.types import CallProviderInput, Candidate, ErrorInfo, Settlement, StepNote
 from events.history import (
     CallAnswered,
     CallCancelled,
@@ -28,13 +28,22 @@ from events.ids import EventId
 from events.types import EventType, PipelineEvent
 from workflows.calls import failure_of
 from workflows.state import ExecutionState
-from workflows.types import ExecutionStatus, RunStatus
+from workflows.types import ExecutionStatus, RunStatus, StepState
 
+_OUTCOMES = {
+    "skipped": EventType.STEP_SKIPPED,
+    "failed": EventType.STEP_FAILED,
+    "completed": EventType.STEP_COMPLETED,
+}
 _ENDINGS = {
     RunStatus.COMPLETED: EventType.WORKFLOW_COMPLETED,
     RunStatus.FAILED: EventType.WORKFLOW_FAILED,
     RunStatus.CANCELLED: EventType.WORKFLOW_CANCELLED,
 }
+
+
+def _of_item(item: int | None, **data: Any) -> dict[str, Any]:
+    return data if item is None else {"item": item, **data}
 
 
 class Projection:
@@ -53,6 +62,7 @@ class Projection:
         self._calls: dict[int, CallProviderInput] = {}
         self._last_starts: dict[int, CallStarted] = {}
         self._numbers: dict[str, int] = {}
+        self._asked: dict[tuple[str, int | None], Candidate] = {}
         self._settlement: Settlement | None = None
         self._emitted: list[PipelineEvent] = []
         self._event_number = 0
@@ -120,15 +130,17 @@ class Projection:
         self._state.call_scheduled(call)
         self._calls[fact.number] = call
         self._numbers[fact.activity_id] = fact.number
+        asked = self._asked.get((call.step.name, call.item))
+        self._asked[call.step.name, call.item] = call.candidate
         if before.started_at is None:
             self._emit(EventType.STEP_STARTED, call.scheduled_at, call=call)
-        elif call.position and not call.earlier_attempts:
+        elif asked is not None and call.position and not call.earlier_attempts:
             self._emit(
                 EventType.STEP_RETRYING,
                 call.scheduled_at,
                 call=call,
-                message=f"{before.provider}/{before.model} failed, asking {call.candidate}",
-                data={"fallback_from": before.provider},
+                message=f"{asked} failed, asking {call.candidate}",
+                data=_of_item(call.item, fallback_from=asked.provider),
             )
 
     def _call_answered(self, fact: CallAnswered) -> None:
@@ -138,9 +150,13 @@ class Projection:
         cost: dict[str, Any] = {"attempt": result.attempt, "cost_usd": result.cost_usd}
         usage = result.usage.model_dump(mode="json", exclude_none=True)
         at = result.completed_at
-        self._emit(EventType.COST_INCURRED, at, call=call, data={"usage": usage}, **cost)
-        self._emit(EventType.STEP_COMPLETED, at, call=call, **cost)
-        self._emit(EventType.PROGRESS_UPDATE, at, call=call)
+        data = _of_item(call.item, usage=usage)
+        self._emit(EventType.COST_INCURRED, at, call=call, data=data, **cost)
+        if call.item is None:
+            self._emit(EventType.STEP_COMPLETED, at, call=call, **cost)
+            self._emit(EventType.PROGRESS_UPDATE, at, call=call)
+        else:
+            self._item_ended(call.step.name, call.item, at)
 
     def _call_failed(self, fact: CallFailed) -> None:
         call = self._calls.pop(fact.number)
@@ -188,11 +204,31 @@ class Projection:
             error=error,
         )
 
+    def _item_ended(
+        self, step_name: str, item: int, at: datetime, error: ErrorInfo | None = None
+    ) -> None:
+        """Tell that one of a step's items has ended, and the step with the last one."""
+        step = self._state.step(step_name)
+        if step.status == StepState.COMPLETED:
+            done = EventType.STEP_COMPLETED
+            self._emit(done, at, step_name=step_name, cost_usd=step.cost_usd)
+        self._emit(
+            EventType.PROGRESS_UPDATE,
+            at,
+            step_name=step_name,
+            message=error.message if error else None,
+            error=error,
+            data=_of_item(item),
+        )
+
     def _noted(self, note: StepNote) -> None:
         self._state.noted(note)
         step = self._state.step(note.step)
+        if note.item is not None:
+            self._item_ended(note.step, note.item, note.at, note.error)
+            return
         self._emit(
-            EventType.STEP_SKIPPED if note.outcome == "skipped" else EventType.STEP_FAILED,
+            _OUTCOMES[note.outcome],
             note.at,
             step_name=note.step,
             provider=step.provider,

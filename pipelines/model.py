@@ -163,11 +163,11 @@ class PipelineDefinition(Value):
         return copy
 
     @property
-    def is_graph(self) -> bool:
-        """Whether steps may run side by side."""
+    def runs_side_by_side(self) -> bool:
+        """Whether steps, or items of one, may run at the same time."""
         before: tuple[str, ...] = ()
         for step in self.steps:
-            if step.needs is not None and step.needs != before:
+            if step.for_each is not None or step.needs not in (None, before):
                 return True
             before = (step.name,)
         return False

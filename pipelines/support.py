@@ -32,7 +32,5 @@ def _mistake(pointer: str, owner: str) -> Mistake:
 
 
 def _unsupported_of(step: StepDefinition) -> Iterator[str]:
-    if step.for_each is not None:
-        yield "for_each"
     if step.compensate is not None or "compensate" in step.code:
         yield "compensate"

@@ -53,8 +53,13 @@ def start_call(call: CallProviderInput) -> workflow.ActivityHandle[CallProviderR
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=_retry_policy(call.step),
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        summary=f"{call.step.name} · {call.candidate}",
+        summary=f"{_place(call)} · {call.candidate}",
     )
+
+
+def _place(call: CallProviderInput) -> str:
+    """Return the step, with the item where it has several."""
+    return call.step.name if call.item is None else f"{call.step.name}[{call.item}]"
 
 
 def start_probe(asked: ProbeInput) -> workflow.ActivityHandle[Probed]:

@@ -2,25 +2,19 @@
 
 It decides by itself, deterministically; everything that touches the world is an activity. Each step
 is a task, made in the order of the definition, and the workflow's event loop runs tasks in an order
-that is the same in every replay. What one decides is told with its next command; where steps run
-side by side there may be none for long, so that decisions are then written into the run's memo.
+that is the same in every replay.
 """
 
 import asyncio
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError
+from temporalio.exceptions import FailureError
 
 from activities.types import (
     MAX_PAYLOAD_BYTES,
     Admission,
-    CallFailure,
-    CallProviderInput,
-    CallProviderResult,
-    Candidate,
-    CandidateError,
     ErrorInfo,
     EvaluatePredicateInput,
     StepNote,
@@ -28,18 +22,20 @@ from activities.types import (
 from pipelines.errors import ExpressionError
 from pipelines.expressions import evaluate, evaluate_condition
 from pipelines.model import StepDefinition
-from pipelines.requests import names_used
-from workflows.calls import error_of, failure_of, start_call
-from workflows.details import describe_steps
+from workflows.calls import error_of
+from workflows.chains import ChainFailed, Chains, Item
+from workflows.notes import Notes
 from workflows.predicates import start_predicate
 from workflows.state import ExecutionState
-from workflows.stopping import TURNS, Stopping
-from workflows.types import NOTES_MEMO, PipelineInput, RunResult
+from workflows.stopping import Stopping
+from workflows.types import PipelineInput, RunResult
 
-# How often one call is scheduled again when nothing but lost workers is to blame.
-_MAX_LOST = 20
 # It stops the run, also where the step is one that the run could do without.
 BUDGET_EXCEEDED = "budget_exceeded"
+MAX_ITEMS = 1000
+"""Of one `for_each`: each is six events of a history that Temporal ends at about fifty thousand."""
+
+_Output = dict[str, Any] | list[dict[str, Any] | None] | None
 
 
 class StepFailed(Exception):
@@ -69,11 +65,10 @@ class Interpreter:
         self._run = run
         self._stopping = stopping
         self._admission = admission
-        self._state = state
+        self._notes = Notes(state, side_by_side=run.definition.runs_side_by_side)
+        self._chains = Chains(run, admission, state, self._notes)
         self._context: dict[str, Any] = dict(run.input_data)
-        self._notes: list[StepNote] = []
         self._steps: dict[str, asyncio.Task[None]] = {}
-        self._telling: asyncio.Task[None] | None = None
 
     async def execute(self) -> None:
         """Run every step.
@@ -85,22 +80,10 @@ class Interpreter:
         for step in self._run.definition.steps:
             self._steps[step.name] = asyncio.create_task(self._run_step(step))
         tasks = list(self._steps.values())
-        await workflow.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        problems = [task.exception() for task in tasks if task.done()]
-        reasons = [one for one in problems if one and not isinstance(one, NeedMissingError)]
-        if not reasons:
-            return
-        await self._stopping.abort()
-        await workflow.wait(tasks)
-        raise next((one for one in reasons if isinstance(one, StepFailed)), reasons[0])
-
-    async def _run_step(self, step: StepDefinition) -> None:
-        needs = [self._steps[name] for name in self._run.definition.needs_of(step)]
-        if needs:
-            await workflow.wait(needs)
-            if any(need.exception() for need in needs):
-                raise NeedMissingError
-        self._context[step.output_key] = await self._execute_step(step)
+        problems = await self._stopping.run_together(tasks)
+        reasons = [one for one in problems if not isinstance(one, NeedMissingError)]
+        if reasons:
+            raise next((one for one in reasons if isinstance(one, StepFailed)), reasons[0])
 
     def result(self) -> RunResult:
         """Return what the run gives.
@@ -115,6 +98,10 @@ class Interpreter:
             raise StepFailed(ErrorInfo(code="output_too_large", message=message))
         return result
 
+    def take_notes(self) -> tuple[StepNote, ...]:
+        """Hand over the decisions since the previous command."""
+        return self._notes.take()
+
     def _output(self) -> dict[str, Any]:
         definition = self._run.definition
         if definition.output is None:
@@ -127,13 +114,15 @@ class Interpreter:
         except ExpressionError as error:
             raise StepFailed(ErrorInfo(code=error.code, message=str(error))) from error
 
-    def take_notes(self) -> tuple[StepNote, ...]:
-        """Hand over the decisions since the previous command."""
-        notes = tuple(self._notes)
-        self._notes.clear()
-        return notes
+    async def _run_step(self, step: StepDefinition) -> None:
+        needs = [self._steps[name] for name in self._run.definition.needs_of(step)]
+        if needs:
+            await workflow.wait(needs)
+            if any(need.exception() for need in needs):
+                raise NeedMissingError
+        self._context[step.output_key] = await self._execute_step(step)
 
-    async def _execute_step(self, step: StepDefinition) -> dict[str, Any] | None:
+    async def _execute_step(self, step: StepDefinition) -> _Output:
         if not await self._is_wanted(step):
             return None
         plan = self._admission.plans[step.name]
@@ -143,9 +132,17 @@ class Interpreter:
             )
             if not step.optional:
                 self._fail(step, error)
-            self._note(step, "skipped", error.message, error)
+            self._notes.add(step.name, "skipped", error.message, error)
             return None
-        return await self._ask_chain(step, plan.candidates)
+        try:
+            if step.for_each is None:
+                return await self._chains.ask(step, self._context, self._stopping)
+            return await self._execute_items(step, self._items(step, step.for_each))
+        except ChainFailed as failed:
+            if not step.optional or failed.error.code == BUDGET_EXCEEDED:
+                self._fail(step, failed.error)
+            self._notes.add(step.name, "failed", failed.error.message, failed.error)
+            return None
 
     async def _is_wanted(self, step: StepDefinition) -> bool:
         if "when" in step.code:
@@ -159,7 +156,7 @@ class Interpreter:
             wanted = False
             error = ErrorInfo(code=problem.code, message=str(problem), step=step.name)
         if not wanted:
-            self._note(step, "skipped", f"when: {step.when}", error)
+            self._notes.add(step.name, "skipped", f"when: {step.when}", error)
         return wanted
 
     async def _is_wanted_by_function(self, step: StepDefinition) -> bool:
@@ -173,149 +170,77 @@ class Interpreter:
             self._stopping.check()
             self._fail(step, error_of(problem, step.name))
         if not answer.wanted:
-            self._note(step, "skipped", "when: a Python function said no", answer.error)
+            self._notes.add(step.name, "skipped", "when: a Python function said no", answer.error)
         return answer.wanted
 
-    async def _ask_chain(
-        self, step: StepDefinition, candidates: tuple[Candidate, ...]
-    ) -> dict[str, Any] | None:
-        failures: list[tuple[Candidate, CallFailure]] = []
-        for position, candidate in enumerate(candidates):
-            is_last = position == len(candidates) - 1
-            answer = await self._ask(step, candidate, position, is_last=is_last)
-            if isinstance(answer, CallProviderResult):
-                return answer.output
-            failures.append((candidate, answer))
-            if not _may_go_on(step, answer):
-                break
-        error = _step_error(step, failures)
-        if not step.optional or error.code == BUDGET_EXCEEDED:
-            self._fail(step, error)
-        self._note(step, "failed", error.message, error)
-        return None
+    def _items(self, step: StepDefinition, for_each: str) -> list[Any]:
+        """Return what the step runs for.
 
-    async def _ask(
-        self, step: StepDefinition, candidate: Candidate, position: int, *, is_last: bool
-    ) -> CallProviderResult | CallFailure:
-        """Ask one candidate, again when its worker was lost."""
-        attempts = 0
-        for _ in range(_MAX_LOST):
-            self._stopping.check()
-            try:
-                call = self._call(step, candidate, position, attempts, is_last=is_last)
-            except ExpressionError as problem:
-                return _own_failure(problem)
-            self._state.call_scheduled(call)
-            self._show()
-            try:
-                result = await self._stopping.watch(start_call(call))
-            except ActivityError as error:
-                failure = failure_of(error, call)
-                self._state.call_failed(call, failure)
-                attempts = failure.attempt
-                if failure.code != "worker_lost":
-                    break
-            else:
-                self._state.call_completed(call, result)
-                self._show()
-                return result
-        return failure
+        Raises:
+            ChainFailed: It can't be told, is no list, or is too long.
+        """
+        try:
+            items = evaluate(for_each, self._context)
+        except ExpressionError as problem:
+            raise ChainFailed(
+                ErrorInfo(code=problem.code, message=str(problem), step=step.name)
+            ) from None
+        if isinstance(items, list) and len(items) <= MAX_ITEMS:
+            return items
+        found = f"a list of {len(items)}" if isinstance(items, list) else "no list"
+        message = f"'for_each' gives {found}, expected a list of at most {MAX_ITEMS}: {for_each}"
+        raise ChainFailed(ErrorInfo(code="expression", message=message, step=step.name))
 
-    def _call(
+    async def _execute_items(
+        self, step: StepDefinition, items: list[Any]
+    ) -> list[dict[str, Any] | None]:
+        """Run the step for each item, some at a time; results in the order of the items.
+
+        Raises:
+            ChainFailed: An item failed that the step can't do without; all others have ended.
+            Stopped: The run must not go on.
+        """
+        if not items:
+            self._notes.add(step.name, "completed", "for_each: there is no item", items=0)
+            return []
+        results: list[dict[str, Any] | None] = [None] * len(items)
+        waiting = iter([Item(index, len(items), value) for index, value in enumerate(items)])
+        stopping = Stopping.within(self._stopping)
+        hands = [
+            asyncio.create_task(self._work_off(step, waiting, results, stopping))
+            for _ in range(min(step.max_parallel, len(items)))
+        ]
+        problems = await stopping.run_together(hands)
+        if problems:
+            raise next((one for one in problems if isinstance(one, ChainFailed)), problems[0])
+        return results
+
+    async def _work_off(
         self,
         step: StepDefinition,
-        candidate: Candidate,
-        position: int,
-        attempts: int,
-        *,
-        is_last: bool,
-    ) -> CallProviderInput:
-        execution_id = workflow.info().workflow_id
-        return CallProviderInput(
-            tenant_id=self._run.tenant_id,
-            execution_id=execution_id,
-            pipeline=self._run.definition.id,
-            step=step,
-            candidate=candidate,
-            # A run that was reset makes calls of its own: they are paid for again.
-            call_id=f"{execution_id}/{workflow.info().run_id[:8]}/{step.name}/{position}",
-            earlier_attempts=attempts,
-            context={name: self._context[name] for name in names_used(step, self._context)},
-            position=position,
-            is_last=is_last,
-            needs_bound=self._admission.needs_bounds,
-            deadline=self._stopping.deadline,
-            scheduled_at=now(),
-            notes=self.take_notes(),
-        )
+        waiting: Iterator[Item],
+        results: list[dict[str, Any] | None],
+        stopping: Stopping,
+    ) -> None:
+        for item in waiting:
+            try:
+                results[item.index] = await self._chains.ask(step, self._context, stopping, item)
+            except ChainFailed as failed:
+                error = failed.error
+                if step.on_item_error == "fail" or error.code == BUDGET_EXCEEDED:
+                    stopping.give_up(error)
+                    raise
+                results[item.index] = {"error": error.model_dump(mode="json", exclude_none=True)}
+                self._notes.add(
+                    step.name,
+                    "item_failed",
+                    error.message,
+                    error,
+                    item=item.index,
+                    items=item.count,
+                )
 
     def _fail(self, step: StepDefinition, error: ErrorInfo) -> NoReturn:
-        self._note(step, "failed", error.message, error)
+        self._notes.add(step.name, "failed", error.message, error)
         self._stopping.give_up(error)
         raise StepFailed(error)
-
-    def _note(
-        self, step: StepDefinition, outcome: Any, message: str, error: ErrorInfo | None
-    ) -> None:
-        note = StepNote(step=step.name, outcome=outcome, error=error, message=message, at=now())
-        self._notes.append(note)
-        self._state.noted(note)
-        self._show()
-        if self._run.definition.is_graph and self._telling is None:
-            self._telling = asyncio.create_task(self._tell())
-
-    async def _tell(self) -> None:
-        """Write what no command takes along within this workflow task into the run's memo."""
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-        self._telling = None
-        if notes := self.take_notes():
-            workflow.upsert_memo({NOTES_MEMO: [note.model_dump(mode="json") for note in notes]})
-
-    def _show(self) -> None:
-        """Let operators see the step table in Temporal's own UI."""
-        workflow.set_current_details(describe_steps(self._state.status))
-
-
-def _may_go_on(step: StepDefinition, failure: CallFailure) -> bool:
-    """Tell whether the next candidate may be asked."""
-    refused = failure.code == "refused" and step.on_refusal == "fallback"
-    return failure.fallback or refused
-
-
-def _own_failure(problem: ExpressionError) -> CallFailure:
-    """Fail a call that can't even be made."""
-    return CallFailure(
-        code=problem.code, message=str(problem), retryable=False, fallback=False, attempt=0
-    )
-
-
-def now() -> datetime:
-    """Return the workflow's time in whole milliseconds, which survive every encoding."""
-    return datetime.fromtimestamp(workflow.time_ns() // 1_000_000 / 1000, UTC)
-
-
-def _step_error(step: StepDefinition, failures: list[tuple[Candidate, CallFailure]]) -> ErrorInfo:
-    """Return the error of a step whose chain is used up, or was stopped."""
-    candidate, last = failures[-1]
-    code, message = last.code, last.message
-    if _may_go_on(step, last) and len(failures) > 1:
-        code = "all_providers_failed"
-        reasons = "; ".join(f"{asked}: {failure.message}" for asked, failure in failures)
-        message = f"Every provider failed: {reasons}"
-    return ErrorInfo(
-        code=code,
-        message=message,
-        retryable=last.retryable,
-        step=step.name,
-        provider=candidate.provider,
-        candidates=tuple(
-            CandidateError(
-                provider=asked.provider,
-                model=asked.model,
-                code=failure.code,
-                message=failure.message,
-            )
-            for asked, failure in failures
-        ),
-    )

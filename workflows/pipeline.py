@@ -28,7 +28,8 @@ with workflow.unsafe.imports_passed_through():
         whole_ms,
     )
     from workflows.calls import error_of, start_probe
-    from workflows.interpreter import Interpreter, StepFailed, now
+    from workflows.interpreter import Interpreter, StepFailed
+    from workflows.notes import now
     from workflows.state import ExecutionState
     from workflows.stopping import Stopped, Stopping
     from workflows.types import (

@@ -41,6 +41,7 @@ class ExecutionState:
         """Begin as pending, with every step pending."""
         self._optional = {step.name for step in definition.steps if step.optional}
         self._unknown: set[str] = set()
+        self._parts: dict[str, tuple[int, int]] = {}  # items that have ended, and all of them
         self._steps = {
             step.name: StepStatus(name=step.name, capability=step.capability)
             for step in definition.steps
@@ -92,15 +93,17 @@ class ExecutionState:
     def call_completed(self, call: CallProviderInput, result: CallProviderResult) -> None:
         """Record an answer."""
         step = self.step(call.step.name)
-        step.status = StepState.COMPLETED
         step.provider, step.model = result.provider, result.model
         step.attempts += result.attempt - call.earlier_attempts - 1
         self._add_cost(step, result.cost_usd)
-        self._end_step(step, result.completed_at)
+        self._part_done(step, call.items, result.completed_at)
 
     def noted(self, note: StepNote) -> None:
-        """Record that a step was skipped or has failed."""
+        """Record what was decided about a step, or about one of its items."""
         step = self.step(note.step)
+        if note.outcome == "item_failed":
+            self._part_done(step, note.items, note.at)
+            return
         step.status = StepState(note.outcome)
         step.error = note.error
         self._end_step(step, note.at)
@@ -124,11 +127,30 @@ class ExecutionState:
             self.status.progress_percent = 100
 
     def percent_with(self, step_name: str, fraction: float) -> float:
-        """Return the progress when this fraction of a running step is done."""
+        """Return the progress when this fraction of one of a running step's calls is done."""
         weights = {step.name: _WEIGHTS.get(step.capability, 1) for step in self.status.steps}
-        done = sum(weights[step.name] for step in self.status.steps if self._is_done(step))
-        part = weights[step_name] * min(max(fraction, 0), 1)
+        done = sum(weights[step.name] * self._done(step) for step in self.status.steps)
+        _, items = self._parts.get(step_name, (0, 1))
+        part = weights[step_name] * min(max(fraction, 0), 1) / items
         return round(100 * (done + part) / sum(weights.values()), 1)
+
+    def _done(self, step: StepStatus) -> float:
+        """Return which part of a step the run has behind it."""
+        if self._is_done(step):
+            return 1
+        done, items = self._parts.get(step.name, (0, 1))
+        return done / items
+
+    def _part_done(self, step: StepStatus, items: int | None, at: datetime) -> None:
+        """Record that one of a step's items, or the step that has none, has ended."""
+        if items is not None:
+            done, _ = self._parts.get(step.name, (0, items))
+            self._parts[step.name] = (done + 1, items)
+            if done + 1 < items:
+                self._changed()
+                return
+        step.status = StepState.COMPLETED
+        self._end_step(step, at)
 
     def _is_done(self, step: StepStatus) -> bool:
         """Tell whether the run is past a step; it never gets past a failure that ends it."""

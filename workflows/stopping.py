@@ -10,6 +10,7 @@ is asked to end.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -46,6 +47,15 @@ class Stopping:
         self.deadline: datetime = workflow.now() + timedelta(seconds=timeout)
         self._open: list[workflow.ActivityHandle[Any]] = []
         self._failed: ErrorInfo | None = None
+        self._around: Stopping | None = None
+
+    @classmethod
+    def within(cls, around: "Stopping") -> "Stopping":
+        """Return one for a part of the run, which may have to stop by itself."""
+        part = cls(around._timeout)  # noqa: SLF001 - our own
+        part.deadline = around.deadline
+        part._around = around
+        return part
 
     def give_up(self, error: ErrorInfo) -> None:
         """Stop the run for a step that has failed; the first one counts."""
@@ -57,6 +67,8 @@ class Stopping:
         Raises:
             Stopped: There must be none.
         """
+        if self._around is not None:
+            self._around.check()
         reason = workflow.cancellation_reason()
         if reason is not None:
             message = f"The run was cancelled: {reason}." if reason else "The run was cancelled."
@@ -74,7 +86,7 @@ class Stopping:
             FailureError: It failed: an `ActivityError`, of a local activity its cause.
             Stopped: It was aborted, and has recorded what it used.
         """
-        self._open.append(handle)
+        self._register(handle)
         try:
             return await handle
         except FailureError as error:
@@ -82,7 +94,31 @@ class Stopping:
                 self.check()
             raise
         finally:
-            self._open.remove(handle)
+            self._forget(handle)
+
+    async def run_together(self, tasks: Sequence["asyncio.Task[None]"]) -> Sequence[BaseException]:
+        """Wait for tasks that work side by side; when one fails the others are asked to end.
+
+        Returns:
+            What the tasks that failed by themselves raised, in the order of the tasks.
+        """
+        await workflow.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        raised = [task.exception() for task in tasks if task.done()]
+        problems = [problem for problem in raised if problem is not None]
+        if problems:
+            await self.abort()
+            await workflow.wait(tasks)
+        return problems
+
+    def _register(self, handle: workflow.ActivityHandle[Any]) -> None:
+        self._open.append(handle)
+        if self._around is not None:
+            self._around._register(handle)  # noqa: SLF001 - one of us
+
+    def _forget(self, handle: workflow.ActivityHandle[Any]) -> None:
+        self._open.remove(handle)
+        if self._around is not None:
+            self._around._forget(handle)  # noqa: SLF001 - one of us
 
     async def abort(self) -> None:
         """Ask every open activity to end; does nothing while the run may go on.

@@ -157,6 +157,39 @@ async def graph_failed(start_worker: StartWorker) -> Handle:
     return await start(await start_worker(ScriptedAdapter(by_capability)), fork())
 
 
+def items(**step: Any) -> PipelineDefinition:
+    """A summary of each text; arguments are settings of the step."""
+    _, second = redact_then_summarize().steps
+    every = {"for_each": "texts", "input": {"text": "item"}, "needs": None}
+    return redact_then_summarize().model_copy(
+        update={"steps": (second.model_copy(update=every | step),)}
+    )
+
+
+async def odd_item(call: ProviderCall, report: ReportProgress) -> ProviderAnswer:
+    """Refuse the second item."""
+    if call.request.model_dump()["text"] == "b":
+        raise InvalidRequest("too odd")
+    return await answer()(call, report)
+
+
+async def for_each(start_worker: StartWorker) -> Handle:
+    worker = await start_worker(ScriptedAdapter(odd_item))
+    collecting = items(on_item_error="collect", max_parallel=1)
+    return await start(worker, collecting, input_data={"texts": ["a", "b", "c"]})
+
+
+async def for_each_failed(start_worker: StartWorker) -> Handle:
+    worker = await start_worker(ScriptedAdapter(odd_item))
+    return await start(worker, items(max_parallel=1), input_data={"texts": ["a", "b", "c"]})
+
+
+async def for_each_nothing(start_worker: StartWorker) -> Handle:
+    return await start(
+        await start_worker(ScriptedAdapter()), items(), input_data={"texts": list[str]()}
+    )
+
+
 SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -177,6 +210,9 @@ SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
         probed,
         graph,
         graph_failed,
+        for_each,
+        for_each_failed,
+        for_each_nothing,
     )
 }
 

@@ -34,15 +34,14 @@ def test_the_predefined_pipelines_are_supported(definition: PipelineDefinition) 
     check_supported(definition)
 
 
-@pytest.mark.parametrize("needs", [("first",), ()])
-def test_a_graph_is_supported(needs: tuple[str, ...]) -> None:
-    check_supported(two_steps({"needs": needs}))
+@pytest.mark.parametrize("step", [{"needs": ("first",)}, {"needs": ()}, {"for_each": "[1]"}])
+def test_what_runs_side_by_side_is_supported(step: dict[str, Any]) -> None:
+    check_supported(two_steps(step))
 
 
 @pytest.mark.parametrize(
     ("step", "fields", "pointer"),
     [
-        ({"for_each": "[1]"}, {}, "/steps/1/for_each"),
         ({"compensate": "delete_artifact"}, {}, "/steps/1/compensate"),
         ({"code": ("compensate",)}, {}, "/steps/1/compensate"),
         ({}, {"on_budget_exceeded": "pause"}, "/on_budget_exceeded"),
