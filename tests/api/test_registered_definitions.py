@@ -333,11 +333,11 @@ async def test_a_registered_definition_runs_and_a_run_keeps_the_one_it_began_wit
 async def test_what_would_be_ignored_is_registered_and_refused_when_it_is_to_run(
     mine: httpx2.AsyncClient,
 ) -> None:
-    step = STEP | {"for_each": "texts", "input": "item"}
+    step = STEP | {"compensate": "delete_artifact"}
     assert (await put(mine, named("calls", steps=[step]))).status_code == 201
-    body = {"pipeline_name": "calls", "input_data": {"texts": ["long"]}}
+    body = {"pipeline_name": "calls", "input_data": {"text": "long"}}
     problem = problem_of(await mine.post("/execute", json=body), 422, "invalid")
-    assert "'for_each' of step 'short' of pipeline 'calls@1.0.0'" in problem["detail"]
+    assert "'compensate' of step 'short' of pipeline 'calls@1.0.0'" in problem["detail"]
     assert (await mine.get("/executions")).json()["executions"] == []
 
 
