@@ -24,6 +24,14 @@ from ledger.budgets import begin_of, end_of, period_of
 from ledger.reports import GroupBy
 
 _LONGEST_NAME = 40
+# What it refers to is described with the answers.
+_REQUEST = {
+    name: value
+    for name, value in BudgetRequest.model_json_schema(
+        ref_template="#/components/schemas/{model}"
+    ).items()
+    if name != "$defs"
+}
 _FAR = 0.5  # a name that is less alike is no misspelling
 
 router = APIRouter(prefix=f"{PREFIX}/budget", tags=["budget"], responses=PROBLEMS)
@@ -49,7 +57,7 @@ async def get_status(
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": BudgetRequest.model_json_schema()}},
+            "content": {"application/json": {"schema": _REQUEST}},
         }
     },
 )

@@ -1,5 +1,6 @@
 """How much a tenant may spend, and what happens at the limit."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -228,3 +229,15 @@ async def test_a_runs_cap_stops_it_before_the_call_that_could_pass_it(
     invoice = await costs(paid, result["execution_id"])
     assert lines_of(invoice) == [(1, "confirmed", "success", "0.01")]
     assert (await run(paid, pipeline=TWO_STEPS, max_cost_usd="0.02"))["status"] == "completed"
+
+
+async def test_the_description_of_the_api_refers_only_to_what_it_has(
+    door: httpx2.AsyncClient,
+) -> None:
+    answer = await door.get(f"http://127.0.0.1:{door.base_url.port}/openapi.json")
+    referred = set(re.findall(r'"\$ref":"#/([^"]+)"', answer.text))
+    assert "components/schemas/BudgetPolicy" in referred
+    for reference in referred:
+        place = answer.json()
+        for key in reference.split("/"):
+            place = place[key]
