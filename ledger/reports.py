@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from ledger.accounts import NOTHING, UNDECIDED
 from ledger.database import Usd, reading
 from ledger.tables import attempts, entries, periods, reservations
-from ledger.totals import Total, is_doubtful, sum_of, total_of
+from ledger.totals import Total, is_doubtful, sum_of
 
 
 class GroupBy(StrEnum):
@@ -162,8 +162,9 @@ class Reports:
             .group_by(*columns)
         )
         async with reading(self._engine) as connection:
-            rows = (await connection.execute(query)).mappings().all()
+            # In this order: an attempt that is closed between the two is in both, not in neither.
             unconfirmed = await _unconfirmed(connection, tenant_id, begin, end)
+            rows = (await connection.execute(query)).mappings().all()
         groups = _grouped([dict(row) for row in rows], names) if names else []
         return Spend(
             total_usd=sum((row["cost_usd"] for row in rows), NOTHING),
@@ -197,15 +198,14 @@ class Reports:
             account = (await connection.execute(run)).one_or_none()
             if account is None:
                 return None
-            rows = (await connection.execute(query)).all()
-            total = await total_of(connection, execution_id=execution_id)
+            lines = [_line(row) for row in (await connection.execute(query)).all()]
         return Invoice(
             execution_id=execution_id,
             tenant_id=account.tenant_id,
             pipeline=account.pipeline,
             day=account.day,
-            total=total,
-            lines=[_line(row) for row in rows],
+            total=_total(lines),
+            lines=lines,
         )
 
     async def verify(self) -> Sequence[Discrepancy]:
@@ -343,6 +343,12 @@ def _line(row: Row[Any]) -> InvoiceLine:
         opened_at=row.opened_at,
         entered_at=row.created_at,
     )
+
+
+def _total(lines: Sequence[InvoiceLine]) -> Total:
+    known = sum((line.cost_usd or NOTHING for line in lines), NOTHING)
+    is_known = all(line.cost_usd is not None for line in lines)
+    return Total(total=known if is_known else None, known=known)
 
 
 async def _unconfirmed(
