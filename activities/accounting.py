@@ -11,17 +11,23 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from activities.answers import Answers
 from activities.types import CallProviderInput, CallProviderResult
 from ledger.books import Ledger
 from ledger.calls import Intent, Receipt, Sale
-from ledger.errors import BoundNeeded
+from ledger.database import is_passing
+from ledger.errors import BoundNeeded, LedgerUnavailable
 from providers.prices import cost_of, unit_prices_of, upper_cost_of
 from providers.types import CostUnit, Offer, Usage
 
 # s: how long a cancelled activity stays for what it writes.
 _RECORDING_SECONDS = 5.0
+
+# s: how long the database may be away before a call gives up.
+_PATIENCE = 60.0
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0
 
 _Written = TypeVar("_Written")
 
@@ -117,7 +123,7 @@ class AttemptAccount:
         self.cost_so_far = await self._calls.close(self._intent, sale, code, cancelled=cancelled)
 
     async def _begin(self) -> Receipt | None:
-        beginning = asyncio.ensure_future(self._calls.begin(self._intent))
+        beginning = asyncio.ensure_future(persistently(lambda: self._calls.begin(self._intent)))
         try:
             return await steadfast(beginning)
         except asyncio.CancelledError:
@@ -127,8 +133,11 @@ class AttemptAccount:
             raise
 
     async def _commit(self, sale: Sale, result: CallProviderResult) -> Decimal | None:
-        receipt = await self._answers.write(self._call.tenant_id, result.model_dump(mode="json"))
-        return await self._calls.close(self._intent, sale, "success", receipt=receipt)
+        answer, tenant = result.model_dump(mode="json"), self._call.tenant_id
+        receipt = await persistently(lambda: self._answers.write(tenant, answer))
+        return await persistently(
+            lambda: self._calls.close(self._intent, sale, "success", receipt=receipt)
+        )
 
     async def _find_bound(self, bounds: Callable[[], Awaitable[Sequence[Usage]]]) -> None:
         if self._intent.bound_usd is None:
@@ -153,6 +162,27 @@ class AttemptAccount:
             cost_usd=cost_of(offer, usage),
             price_source=offer.price_source,
         )
+
+
+async def persistently(write: Callable[[], Awaitable[_Written]]) -> _Written:
+    """Write, again and again while the database is away: what was bought is in memory only.
+
+    Raises:
+        LedgerUnavailable: It was away for too long.
+    """
+    loop = asyncio.get_running_loop()
+    end, delay = loop.time() + _PATIENCE, _FIRST_DELAY
+    while True:
+        try:
+            return await write()
+        except SQLAlchemyError as error:
+            if not is_passing(error):
+                raise
+            log.warning("ledger away", error=type(error).__name__)
+            if loop.time() + delay > end:
+                raise LedgerUnavailable("The ledger's database does not answer.") from None
+        await asyncio.sleep(delay)
+        delay = min(2 * delay, _LONGEST_DELAY)
 
 
 async def steadfast(writing: Awaitable[_Written]) -> _Written:

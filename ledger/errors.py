@@ -1,12 +1,13 @@
 """Why the ledger says no.
 
     LedgerError
-    ├── BudgetExceeded   budget_exceeded   stop   the tenant's month, or the run's own cap
-    ├── UnboundedCall    unbounded_call    next   nobody can say what the call may cost at most
-    └── NotAdmitted      not_admitted      stop   a call of a run that was never admitted
+    ├── BudgetExceeded      budget_exceeded      stop    the month, or the run's own cap
+    ├── UnboundedCall       unbounded_call       next    nobody knows the most that it may cost
+    ├── NotAdmitted         not_admitted         stop    the run was never admitted
+    └── LedgerUnavailable   ledger_unavailable   retry   the database is away
 
-None is retried by itself. `UnboundedCall` goes on to the next candidate, which may be sold at a
-known price. `BoundNeeded` is no failure: it asks the caller to work the bound out and come again.
+`UnboundedCall` goes on to the next candidate, which may be sold at a known price. `BoundNeeded` is
+no failure: it asks the caller to work the bound out and come again.
 """
 
 from datetime import datetime
@@ -81,6 +82,12 @@ class NotAdmitted(LedgerError):
     """There is no reservation for the run."""
 
     code = "not_admitted"
+
+
+class LedgerUnavailable(LedgerError):
+    """The database is away; nothing was asked, or what was bought can't be booked."""
+
+    code, retryable = "ledger_unavailable", True
 
 
 class BoundNeeded(Exception):
