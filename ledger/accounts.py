@@ -18,7 +18,7 @@ from sqlalchemy import Row, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.budgets import WARN_FROM, Budget, Clock, budget_from, end_of, period_of
-from ledger.database import Usd, insert_into
+from ledger.database import Usd, insert_into, writing
 from ledger.errors import BudgetExceeded, NotAdmitted
 from ledger.tables import budgets, periods, reservations
 from observability.metrics import get_ai_metrics
@@ -287,7 +287,7 @@ class Booking:
 @asynccontextmanager
 async def booking(engine: AsyncEngine, default: Budget, clock: Clock) -> AsyncIterator[Booking]:
     """Open a transaction over accounts; what it found out is told when it has succeeded."""
-    async with engine.begin() as connection:
+    async with writing(engine) as connection:
         transaction = Booking(connection, engine, default, clock())
         yield transaction
     transaction.tell()

@@ -9,7 +9,7 @@ from typing import Any, Self
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger.database import insert_into, reading
+from ledger.database import insert_into, reading, writing
 from ledger.tables import budgets, periods
 from settings import BudgetPolicy, Settings
 
@@ -154,7 +154,7 @@ class Budgets:
             values["policy"] = policy.value
         new = {"tenant_id": tenant_id, "policy": self._default.policy.value, **values}
         insert = insert_into(budgets, self._engine).values(new)
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(
                 insert.on_conflict_do_update(index_elements=["tenant_id"], set_=values)
             )

@@ -27,7 +27,7 @@ from ledger.accounts import (
     booking,
 )
 from ledger.budgets import Budget, Clock, end_of
-from ledger.database import insert_into, reading
+from ledger.database import insert_into, reading, writing
 from ledger.errors import BoundNeeded, BudgetExceeded, UnboundedCall
 from ledger.tables import attempts, entries, receipts
 from ledger.totals import total_of
@@ -173,7 +173,7 @@ class Calls:
 
     async def doubt(self, intent: Intent, outcome: str) -> None:
         """Record that an attempt has ended and may have been sold, and nobody knows for what."""
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(
                 update(attempts)
                 .where(_is(intent), attempts.c.state == AttemptState.OPEN.value)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -34,6 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.types import TypeDecorator
 
 from ledger.postgres import MIGRATING, Patience, create_postgres_engine, wait_for_migrations
+from ledger.turns import Turns
 from settings import SettingsError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -49,6 +51,7 @@ _EXAMPLES = {
     "postgresql": "postgresql+asyncpg://perdure:password@localhost/perdure",
 }
 _NOT_ALLOWED = "42501"  # SQLSTATE (PostgreSQL 15, appendix A)
+_TURNS: WeakKeyDictionary[AsyncEngine, Turns] = WeakKeyDictionary()
 _WAL_TIMEOUT = 10.0  # s
 _WAL_RETRY = 0.02  # s
 
@@ -157,6 +160,18 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Connect for reads that need no transaction, and so wait for no writer."""
     async with engine.connect() as connection:
         yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Begin a transaction that writes; on SQLite, wait for the turn first."""
+    if engine.dialect.name != "sqlite":
+        async with engine.begin() as connection:
+            yield connection
+        return
+    turns = _TURNS.get(engine) or _TURNS.setdefault(engine, Turns(engine.url.database))
+    async with turns.turn(), engine.begin() as connection:
+        yield connection
 
 
 async def migrate(engine: AsyncEngine) -> Migrated:

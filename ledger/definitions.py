@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Column, String, Table, Text, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger.database import UtcDateTime, insert_into, reading
+from ledger.database import UtcDateTime, insert_into, reading, writing
 from ledger.tables import metadata
 
 definitions = Table(
@@ -67,7 +67,7 @@ class RegisteredDefinitions:
             **values, document=document, sha256=sha256, created_at=datetime.now(UTC)
         )
         kept = select(table.c.document, table.c.sha256).filter_by(**values)
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             inserted = await connection.execute(insert.on_conflict_do_nothing())
             row = (await connection.execute(kept)).one()
         if row.sha256 != sha256:

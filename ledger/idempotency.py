@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, Column, DateTime, Row, String, Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ledger.database import insert_into, reading
+from ledger.database import insert_into, reading, writing
 from ledger.tables import metadata
 
 RETENTION = timedelta(days=30)
@@ -80,7 +80,7 @@ class IdempotencyKeys:
             .where(table.c.tenant_id == tenant_id, table.c.key == use.key, table.c.answer.is_(None))
             .values(answer=answer)
         )
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1
 
 

@@ -21,7 +21,7 @@ from ledger.accounts import (
     booking,
 )
 from ledger.budgets import Budget, Clock, budget_from
-from ledger.database import Usd, as_kept, reading
+from ledger.database import Usd, as_kept, reading, writing
 from ledger.errors import BudgetExceeded
 from ledger.idempotency import Claim, KeyUse, claim_key
 from ledger.tables import attempts, budgets, receipts, reservations
@@ -178,7 +178,7 @@ class Runs:
         """Renew the lease of a run that is under way."""
         until = self._clock() + self._lease
         row = reservations.c.execution_id == execution_id
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(update(reservations).where(row).values(lease_until=until))
 
     async def release(self, execution_id: str) -> str:
