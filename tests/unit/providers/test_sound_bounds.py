@@ -56,8 +56,8 @@ def takes(draw: st.DrawFn) -> Take:
     """Record noise or silence; one or two files in one, with a tag behind, or not to its end."""
     kind, rate = draw(st.sampled_from(sorted(KINDS))), draw(st.sampled_from([8_000, 44_100]))
     channels = draw(st.integers(1, 2 if kind == "MP3" else 3))
-    loudness, length = draw(st.sampled_from([0, 0.3])), st.floats(0.05, 3)
-    lengths = draw(st.lists(length, min_size=1, max_size=2))
+    loudness, longest = draw(st.sampled_from([0, 0.3])), 12 if rate == 8_000 else 3
+    lengths = draw(st.lists(st.floats(0.05, longest), min_size=1, max_size=2))
     sound = {"rate": rate, "channels": channels}
     pieces = [record(kind, each, **sound, loudness=loudness) for each in lengths]
     content = b"".join(pieces) + draw(st.sampled_from([b"", TAG]))
