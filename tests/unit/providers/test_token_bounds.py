@@ -9,15 +9,17 @@ from pydantic import ValidationError
 
 from pipelines.estimate import estimate
 from providers.adapters.base import ProviderAdapter
-from providers.prices import upper_cost_of
+from providers.prices import cost_of, upper_cost_of
 from providers.types import (
     Capability,
     GenerationRequest,
     Message,
     RedactionRequest,
     SummarizationRequest,
+    Usage,
     Value,
 )
+from settings import ROOT
 from tests.billing import CONTEXT, STANDS, offer_of, server, to_call
 from tests.estimating import pipeline, step
 from tests.offers import registry
@@ -147,3 +149,14 @@ def test_the_worst_case_of_an_estimate_covers_the_bound_of_the_call(
     bounds = asyncio.run(adapters[name].upper_bounds(to_call(adapters[name], request_)))
     assert found is not None
     assert (upper_cost_of(offer, bounds) or 0) <= found
+
+
+def test_the_example_of_the_page_about_providers_is_true(
+    adapters: Mapping[str, ProviderAdapter],
+) -> None:
+    adapter, note = adapters["openai"], GenerationRequest(prompt="x" * 9028, max_output_tokens=400)
+    bounds = asyncio.run(adapter.upper_bounds(to_call(adapter, note)))
+    most = upper_cost_of(offer_of(adapter, note), bounds)
+    likely = cost_of(offer_of(adapter, note), Usage(input_tokens=2257, output_tokens=400))
+    page = " ".join((ROOT / "docs" / "providers.md").read_text().split())
+    assert f"is held with {most:f} USD; it will cost about {likely:f} USD" in page
