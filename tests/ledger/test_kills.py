@@ -1,0 +1,106 @@
+"""A process may be killed between any two statements: all of it has happened, or nothing."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from signal import SIGKILL
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ledger.budgets import period_of, utc_now
+from ledger.database import reading
+from ledger.idempotency import idempotency_keys
+from ledger.runs import UNCONFIRMED_LEASE
+from ledger.tables import attempts, entries, periods, receipts, reservations
+from tests import victims
+from tests.victims import OPERATIONS, Buyer, die_at, ledger_of
+
+_TABLES = (periods, reservations, attempts, entries, receipts, idempotency_keys)
+_TIMES = {"id", "created_at", "opened_at", "closed_at", "lease_until", "wiped_at", "warned_at"}
+
+
+async def rows(engine: AsyncEngine, tenant: str) -> Sequence[str]:
+    """Return all that is written of a tenant, but for times and its name."""
+    found = []
+    async with reading(engine) as connection:
+        for table in _TABLES:
+            where = (
+                table.c.tenant_id == tenant
+                if "tenant_id" in table.c
+                else table.c.execution_id == f"{tenant}-exec"
+            )
+            for row in (await connection.execute(select(table).where(where))).mappings():
+                shown = {
+                    name: (value is not None if name in _TIMES else value)
+                    for name, value in row.items()
+                }
+                found.append(f"{table.name} {shown}".replace(tenant, "…"))
+    return sorted(found)
+
+
+async def prepare(engine: AsyncEngine, operation: str, tenant: str) -> Sequence[str]:
+    for step in OPERATIONS[operation][:-1]:
+        await step(ledger_of(engine), tenant)
+    return await rows(engine, tenant)
+
+
+async def give_up(engine: AsyncEngine, tenant: str) -> Decimal:
+    """Let every lease be over; returns what is still reserved."""
+    moment = utc_now()
+    for _ in range(2):
+        moment += UNCONFIRMED_LEASE
+        ledger = ledger_of(engine, clock=lambda at=moment: at)
+        for execution in await ledger.runs.expired():
+            if execution == f"{tenant}-exec":
+                await ledger.runs.release(execution)
+    return (await ledger.budgets.account(tenant, period_of(utc_now()))).reserved_usd
+
+
+async def test_what_is_killed_has_happened_or_has_not_and_can_be_repeated(
+    database_url: str, engine: AsyncEngine
+) -> None:
+    for operation in OPERATIONS:
+        await kill_at_each_point(database_url, engine, operation)
+    assert await ledger_of(engine).reports.verify() == []
+
+
+async def kill_at_each_point(url: str, engine: AsyncEngine, operation: str) -> None:
+    ledger, step = ledger_of(engine), OPERATIONS[operation][-1]
+    undisturbed = f"{operation}-0"
+    before = await prepare(engine, operation, undisturbed)
+    points = await victims.count_points(engine, step, undisturbed)
+    after = await rows(engine, undisturbed)
+    assert before != after
+    tenants = {point: f"{operation}-{point}" for point in range(1, points + 1)}
+    for tenant in tenants.values():
+        assert await prepare(engine, operation, tenant) == before
+    processes = [die_at(url, operation, tenant, point) for point, tenant in tenants.items()]
+    for process in processes:
+        process.join(30)
+        assert process.exitcode == -SIGKILL
+    assert await ledger.reports.verify() == []
+    for point, tenant in tenants.items():
+        assert await rows(engine, tenant) == (after if point == points else before)
+    first, *others = tenants.values()
+    for tenant in others:
+        await step(ledger, tenant)
+        assert await rows(engine, tenant) == after
+    # Nothing of it has happened to the one, all of it to the other, and nobody comes back.
+    for tenant in (first, undisturbed):
+        assert await give_up(engine, tenant) == 0
+
+
+async def test_what_was_told_to_be_accounted_for_is_there_after_a_kill(
+    database_url: str, engine: AsyncEngine
+) -> None:
+    ledger = ledger_of(engine)
+    for number in range(2):
+        tenants = [f"buyer-{number}-{n}" for n in range(2)]
+        for tenant in tenants:
+            await victims.reserve(ledger, tenant)
+        buyers = [Buyer.begin(database_url, tenant) for tenant in tenants]
+        for buyer in buyers:
+            for call in buyer.kill(after=5 + number):
+                assert await ledger.calls.receipt(call) is not None
+                assert await ledger.calls.cost(call) == Decimal("0.0007")
+            assert await ledger.reports.verify() == []
