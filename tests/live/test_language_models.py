@@ -12,7 +12,7 @@ from providers.adapters.anthropic import AnthropicAdapter
 from providers.adapters.openai import OpenAIAdapter
 from providers.errors import ProviderUnavailable
 from providers.language_model import LanguageModelAdapter
-from providers.prices import cost_of
+from providers.prices import cost_of, upper_cost_of
 from providers.types import (
     REQUESTS,
     GenerationRequest,
@@ -27,6 +27,7 @@ from providers.types import (
     Value,
 )
 from tests.asking import ask
+from tests.billing import to_call
 
 CENT = Decimal("0.01")
 CALL = (
@@ -59,11 +60,15 @@ by_each_vendor = pytest.mark.parametrize(
 
 
 async def answer_of(name: str, make: MakeAdapter, request: Value) -> Value:
-    """Ask for what the request is of; the answer has its exact cost, less than a cent."""
+    """Ask for what the request is of; the answer has its exact cost, less than a cent.
+
+    What is billed stays within what was told before: nobody else can say what a schema costs.
+    """
     key, address = (os.environ.get(f"{name.upper()}_{end}") for end in ("API_KEY", "BASE_URL"))
     adapter = make(SecretStr(key or ""), address)
     progress: list[float] = []
     try:
+        bounds = await adapter.upper_bounds(to_call(adapter, request))
         answer = await ask(adapter, request, progress.append, seconds=60)
         offers = {REQUESTS[offer.capability]: offer for offer in adapter.offers()}
     finally:
@@ -71,6 +76,10 @@ async def answer_of(name: str, make: MakeAdapter, request: Value) -> Value:
     cost = cost_of(offers[type(request)], answer.usage)
     assert cost is not None
     assert 0 < cost < CENT
+    most = upper_cost_of(offers[type(request)], bounds)
+    assert most is not None
+    assert cost <= most
+    assert (answer.usage.input_tokens or 0) <= (bounds[0].input_tokens or 0)
     assert progress, "the answer is streamed"
     return answer.response
 
