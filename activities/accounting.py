@@ -42,6 +42,7 @@ class AttemptAccount:
         number: The attempt's, from 1 over all workers.
         usage: What it used; None when it surely cost nothing. An empty one, as from the beginning,
             says that it may have been billed, and nobody knows for what.
+        is_kept_away: Whether nobody was asked, since the provider is not to be.
         cost_so_far: Over all attempts at the call, USD; None when a part is unknown.
     """
 
@@ -53,6 +54,7 @@ class AttemptAccount:
         self.number = number
         self.usage: Usage | None = Usage()
         self.cost_so_far: Decimal | None = None
+        self.is_kept_away = False
         self._calls = ledger.calls
         self._answers = answers
         self._call = call

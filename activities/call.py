@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.accounting import AttemptAccount
 from activities.answers import Answers
+from activities.cooling import Cooling
 from activities.failures import KNOWN_ERRORS, is_worth_waiting, to_application_error
 from activities.heartbeats import Heartbeats
 from activities.types import (
@@ -29,7 +30,7 @@ from ledger.books import Ledger
 from ledger.errors import LedgerError
 from observability.metrics import Metrics
 from pipelines.requests import build_request
-from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
+from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
 from providers.errors import (
     InputTooLarge,
     InvalidRequest,
@@ -67,6 +68,7 @@ class ProviderActivities:
         self._answers = Answers(artifacts)
         self._fetcher = fetcher
         self._metrics = metrics
+        self._cooling = Cooling(ledger.cooldowns, metrics)
         self._heartbeats = Heartbeats()
 
     @activity.defn(name=CALL_PROVIDER)
@@ -95,7 +97,7 @@ class ProviderActivities:
             status = error.code
             log.warning("provider call failed", code=error.code, error=str(error), attempt=attempt)
             # Where the offer is not there, or the money is not, nobody was asked.
-            nobody = account is None or isinstance(error, LedgerError)
+            nobody = account is None or account.is_kept_away or isinstance(error, LedgerError)
             raise to_application_error(
                 error,
                 attempt - 1 if nobody else attempt,
@@ -128,6 +130,7 @@ class ProviderActivities:
             return bought
         offer, request = account.offer, _typed_request(call)
         adapter = self._registry.adapter(offer.provider)
+        await self._check_cooldown(account, adapter)
         async with self._heartbeats.beating() as progress, self._audio(call, request) as audio:
             self._check_size(offer, audio)
             provider_call = ProviderCall(
@@ -144,6 +147,11 @@ class ProviderActivities:
                 return bought
             answer = await self._ask(account, provider_call, progress.report)
             return await self._account(call, account, answer)
+
+    async def _check_cooldown(self, account: AttemptAccount, adapter: ProviderAdapter) -> None:
+        account.is_kept_away = True
+        await self._cooling.check(account.offer, adapter)
+        account.is_kept_away = False
 
     def _check_size(self, offer: Offer, audio: AudioFile | None) -> None:
         """Keep a recording that is too large from an adapter that could only refuse it."""
@@ -166,6 +174,7 @@ class ProviderActivities:
         except ProviderError as error:
             account.usage = error.usage
             await account.fail(error.code)
+            await self._cooling.take_note(account.offer, adapter, error)
             raise
         except TimeoutError:
             await account.fail("timeout")

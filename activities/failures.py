@@ -1,6 +1,6 @@
 """Turns the errors of the rooms below into Temporal's application errors."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from temporalio.exceptions import ApplicationError
@@ -9,11 +9,9 @@ from activities.types import CallFailure, CallProviderInput
 from artifacts.errors import ArtifactError
 from ledger.errors import LedgerError
 from pipelines.errors import PipelineError
-from providers.errors import ProviderError
+from providers.errors import LONGEST_WAIT, ProviderError
 
 KNOWN_ERRORS = (ProviderError, ArtifactError, LedgerError, PipelineError)
-LONGEST_WAIT = timedelta(seconds=30)
-"""A provider that asks us to wait longer is left for the next candidate."""
 
 
 def to_application_error(

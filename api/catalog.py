@@ -2,7 +2,9 @@
 
 from fastapi import APIRouter
 
+from activities.cooling import target_of
 from api.context import ServicesOf, Tenant
+from api.problems import not_found
 from api.schemas import (
     PREFIX,
     PROBLEMS,
@@ -61,6 +63,8 @@ async def list_capabilities(services: ServicesOf) -> CapabilityList:
 @router.get("/providers")
 async def list_providers(services: ServicesOf) -> ProviderList:
     """List every offer of every provider, unavailable ones with the reason."""
+    resting = {one.target: one.until for one in await services.ledger.cooldowns.all()}
+    registry = services.registry
     return ProviderList(
         providers=[
             ProviderSummary(
@@ -72,10 +76,19 @@ async def list_providers(services: ServicesOf) -> ProviderList:
                 price=offer.price,
                 available=offer.available,
                 reason=offer.reason,
-                cooldown_until=None,
+                cooldown_until=resting.get(target_of(offer, registry.adapter(offer.provider))),
                 limits=offer.limits,
                 caveat=offer.caveat,
             )
-            for offer in services.registry.offers
+            for offer in registry.offers
         ]
     )
+
+
+@router.delete("/providers/{name}/cooldown", status_code=204)
+async def clear_cooldown(name: str, services: ServicesOf) -> None:
+    """Let a provider be asked again at once, by every worker within two seconds."""
+    known = sorted({offer.provider for offer in services.registry.offers})
+    if name not in known:
+        raise not_found(f"There is no provider '{name}'. Known: {', '.join(known)}.")
+    await services.ledger.cooldowns.clear(name)

@@ -75,6 +75,19 @@ def providers(api: Api, capability: str | None, *, as_json: bool) -> None:
     show(*_offers(offers, stdout_width()))
 
 
+@providers.command
+@click.argument("name")
+@json_option
+@talks_to_api
+def clear(api: Api, name: str, *, as_json: bool) -> None:
+    """Let the provider NAME be asked again at once, when what it cooled down for is mended."""
+    api.clear_cooldown(name)
+    if as_json:
+        print_json({"name": name, "cooldown_until": None})
+    else:
+        click.echo(f"{name} may be asked again")
+
+
 def _of_capability(capability: str, offers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     known = list(dict.fromkeys(str(offer.get("capability")) for offer in offers))
     if known and capability not in known:

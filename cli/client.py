@@ -187,6 +187,10 @@ class Api:
         """Read who offers what."""
         return self._send("GET", "/providers", None).body
 
+    def clear_cooldown(self, provider: str) -> None:
+        """Let a provider be asked again."""
+        self._send("DELETE", f"/providers{_path(provider)}/cooldown", None)
+
     def health(self) -> Any:
         """Read whether everything that a run needs answers; raises where something does not."""
         return self._send("GET", "/health", None).body

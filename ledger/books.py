@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.budgets import Budget, Budgets, Clock, utc_now
 from ledger.calls import Calls
+from ledger.cooldowns import Cooldowns
 from ledger.idempotency import IdempotencyKeys
 from ledger.reports import Reports
 from ledger.runs import LEASE, Runs
@@ -20,6 +21,7 @@ class Ledger:
         calls: What every attempt at a call may cost, and did.
         reports: What was spent.
         keys: Which execution an idempotency key stands for.
+        cooldowns: Which providers nobody is to ask, until when.
     """
 
     def __init__(
@@ -36,3 +38,4 @@ class Ledger:
         self.calls = Calls(engine, default, clock)
         self.reports = Reports(engine)
         self.keys = IdempotencyKeys(engine)
+        self.cooldowns = Cooldowns(engine)

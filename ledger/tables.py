@@ -113,6 +113,17 @@ entries = Table(
 )
 """What was bought. `day` is that of the run's admission: its month pays for the whole run."""
 
+cooldowns = Table(
+    "cooldowns",
+    metadata,
+    Column("provider", String, primary_key=True),
+    Column("model", String, primary_key=True),
+    Column("credential", String, primary_key=True),
+    Column("until", UtcDateTime, nullable=False),
+    Column("code", String, nullable=False),
+)
+"""Whom nobody is to ask until when."""
+
 receipts = Table(
     "receipts",
     metadata,

@@ -67,6 +67,17 @@ class Metrics:
             registry=registry,
         )
 
+        self._cooldowns = Counter(
+            "ai_provider_cooldowns_total",
+            "Times that a provider was found not to be worth asking for a while",
+            ["provider", "code"],
+            registry=registry,
+        )
+
+    def record_provider_cooldown(self, *, provider: str, code: str) -> None:
+        """Count a provider that nobody is to ask for a while, by the error that said so."""
+        self._cooldowns.labels(provider, code).inc()
+
     def record_pipeline_execution(
         self, *, pipeline_name: str, status: str, duration_seconds: float, total_cost_usd: Decimal
     ) -> None:

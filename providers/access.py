@@ -1,5 +1,6 @@
 """Whether a vendor can be called from here: it takes a key, and the package of its SDK."""
 
+import hashlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 
@@ -20,6 +21,14 @@ def why_unavailable(setting: str, key: SecretStr | None, package: str) -> str | 
     if not todo:
         return None
     return f"{' and '.join(todo)} to enable it."
+
+
+def fingerprint(key: SecretStr | None) -> str:
+    """Tell keys apart; too short to confirm a guess at one."""
+    if key is None:
+        return ""
+    secret = key.get_secret_value().encode()
+    return hashlib.blake2b(secret, digest_size=4, person=b"perdure-key").hexdigest()
 
 
 def why_unset(settings: Mapping[str, object]) -> str | None:

@@ -5,6 +5,7 @@
     ├── ProviderFault         provider_fault        retry   5xx, timeout, connection lost
     ├── ProviderUnavailable   provider_unavailable  next    no key here, or the provider is unusable
     ├── QuotaExhausted        quota_exhausted       next
+    ├── CoolingDown           cooldown              next    somebody else has found out why
     ├── UnsupportedInput      unsupported_input     next    this provider can't do this input
     ├── InputTooLarge         input_too_large       next
     ├── InvalidRequest        invalid_request       stop    our input is wrong: nobody else is asked
@@ -22,6 +23,9 @@ from typing import ClassVar
 
 from providers.types import Usage
 
+LONGEST_WAIT = timedelta(seconds=30)
+"""A provider that asks us to wait longer is left for the next candidate."""
+
 
 class ProviderError(Exception):
     """A provider call failed.
@@ -31,6 +35,7 @@ class ProviderError(Exception):
         retryable: Whether the same candidate may be asked again.
         fallback: Whether the next candidate may be asked.
         retry_after: The provider's own wish for the delay before the next attempt.
+        rest: For how long nobody is to ask the provider again, where the error alone says so.
         usage: What the failed attempt used, as far as it is known; None when it surely cost
             nothing. An empty one says that it may have been billed, and nobody knows for what.
     """
@@ -38,6 +43,7 @@ class ProviderError(Exception):
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
     fallback: ClassVar[bool] = False
+    rest: ClassVar[timedelta | None] = None
 
     def __init__(
         self, message: str, *, retry_after: timedelta | None = None, usage: Usage | None = None
@@ -47,6 +53,12 @@ class ProviderError(Exception):
         self.message = message
         self.retry_after = retry_after
         self.usage = usage
+
+    @property
+    def cooldown(self) -> timedelta | None:
+        """For how long nobody is to ask the provider; None when others may."""
+        wish = self.retry_after
+        return wish if wish is not None and wish > LONGEST_WAIT else self.rest
 
 
 class RateLimited(ProviderError):
@@ -65,12 +77,20 @@ class ProviderUnavailable(ProviderError):
     """This worker can't use the provider: no key, key refused, model gone."""
 
     code, fallback = "provider_unavailable", True
+    rest = timedelta(minutes=5)
 
 
 class QuotaExhausted(ProviderError):
     """The account at the provider has no quota or credit left."""
 
     code, fallback = "quota_exhausted", True
+    rest = timedelta(hours=1)
+
+
+class CoolingDown(ProviderError):
+    """Nobody is to ask the provider for a while: somebody has found out why."""
+
+    code, fallback = "cooldown", True
 
 
 class UnsupportedInput(ProviderError):
@@ -114,6 +134,7 @@ PROVIDER_ERRORS: tuple[type[ProviderError], ...] = (
     ProviderFault,
     ProviderUnavailable,
     QuotaExhausted,
+    CoolingDown,
     UnsupportedInput,
     InputTooLarge,
     InvalidRequest,

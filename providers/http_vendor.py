@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import httpx2
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from providers.access import fingerprint
 from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
 from providers.error_table import ErrorRow, VendorFailure, translate
 from providers.errors import ProviderError, ProviderFault
@@ -95,6 +96,11 @@ class HttpVendorAdapter(ProviderAdapter):
         except asyncio.CancelledError:
             call.report_usage(exchange.usage)
             raise
+
+    @property
+    def credential(self) -> str:
+        """Tell the key from others."""
+        return fingerprint(self._key)
 
     async def close(self) -> None:
         """Close the connections."""

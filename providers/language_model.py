@@ -20,7 +20,7 @@ import structlog
 from pydantic import SecretStr, ValidationError
 
 from providers import derived
-from providers.access import why_unavailable
+from providers.access import fingerprint, why_unavailable
 from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
 from providers.error_table import ErrorRow, VendorFailure, showable, translate
 from providers.errors import InvalidRequest, ProviderError, ProviderFault
@@ -174,6 +174,11 @@ class LanguageModelAdapter(ProviderAdapter, Generic[ClientT]):
             if model.name == call.model and call.capability in model.capabilities:
                 return model
         raise InvalidRequest(f"{self.vendor} does not offer {call.model} for {call.capability}.")
+
+    @property
+    def credential(self) -> str:
+        """Tell the key from others."""
+        return fingerprint(self._key)
 
     async def close(self) -> None:
         """Close the connections."""

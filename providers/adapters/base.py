@@ -62,6 +62,11 @@ class ProviderAdapter(ABC):
     name: str
     converts_recordings: bool = False
 
+    @property
+    def credential(self) -> str:
+        """Tells the adapter's key from others without giving it away; empty where it has none."""
+        return ""
+
     @abstractmethod
     def offers(self) -> Sequence[Offer]:
         """List what this provider can do, unavailable offers with their reason."""

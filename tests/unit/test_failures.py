@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from activities.failures import to_application_error
 from activities.types import CallFailure
 from artifacts.errors import ArtifactError
+from ledger.errors import LedgerError, LedgerUnavailable, NotAdmitted, UnboundedCall
 from pipelines.errors import (
     DefinitionExists,
     ExpressionError,
@@ -21,6 +22,7 @@ from pipelines.errors import (
     NotExportable,
     PipelineError,
     PipelineNotFound,
+    TooDeep,
 )
 from providers.errors import PROVIDER_ERRORS, ProviderError, RateLimited
 
@@ -34,11 +36,15 @@ def subclasses(kind: type[_Kind]) -> Iterator[type[_Kind]]:
 
 
 SENTENCE = "One plain sentence with ümlauts."
-ERRORS: list[ProviderError | ArtifactError | PipelineError] = [
+ERRORS: list[ProviderError | ArtifactError | LedgerError | PipelineError] = [
     *(kind(SENTENCE) for kind in subclasses(ProviderError)),
     *(kind(SENTENCE) for kind in subclasses(ArtifactError)),
     PipelineNotFound(SENTENCE),
+    UnboundedCall(SENTENCE),
+    NotAdmitted(SENTENCE),
+    LedgerUnavailable(SENTENCE),
     InvalidDefinition([Mistake("/a", SENTENCE)]),
+    TooDeep([Mistake("/a", SENTENCE)]),
     InvalidInput([Mistake("/a", SENTENCE)]),
     DefinitionExists(SENTENCE),
     NotExportable(SENTENCE),
@@ -58,7 +64,7 @@ async def round_trip(error: ApplicationError) -> ApplicationError:
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 async def test_an_error_survives_temporal(
-    error: ProviderError | ArtifactError | PipelineError,
+    error: ProviderError | ArtifactError | LedgerError | PipelineError,
 ) -> None:
     back = await round_trip(to_application_error(error, attempt=3))
     retryable = getattr(error, "retryable", False)

@@ -22,7 +22,7 @@ _DEFAULTED: dict[str, sa.types.TypeEngine[Any]] = {
 
 
 def upgrade() -> None:
-    """Create the tables; entries that are there count for the day on which they were made."""
+    """Create the tables; runs that are there are settled, on the day of their first entry."""
     _create_accounts()
     _create_calls()
     with op.batch_alter_table("entries") as batch:
@@ -34,10 +34,10 @@ def upgrade() -> None:
             sa.Column("duplicate", sa.Boolean, nullable=False, server_default=sa.false())
         )
         batch.add_column(sa.Column("day", sa.Date))
-    entries = sa.table(
-        "entries", sa.column("day", sa.Date), sa.column("created_at", sa.DateTime(timezone=True))
+    op.execute(
+        "UPDATE entries SET day = (SELECT date(min(other.created_at)) FROM entries AS other "
+        "WHERE other.execution_id = entries.execution_id)"
     )
-    op.execute(entries.update().values(day=sa.func.date(entries.c.created_at)))
     with op.batch_alter_table("entries") as batch:
         batch.alter_column("day", existing_type=sa.Date, nullable=False)
         for name, kind in _DEFAULTED.items():
@@ -113,14 +113,24 @@ def _create_calls() -> None:
 
 
 def _fill_periods() -> None:
-    """Add up what the entries that are there have spent."""
+    """Add up what the entries that are there have spent, and give each run its account."""
     op.execute(
-        sa.text(
-            "INSERT INTO periods (tenant_id, period, spent_usd, reserved_usd) "
-            "SELECT tenant_id, substr(cast(day AS varchar(10)), 1, 7), "
-            "coalesce(sum(cost_usd), 0), 0 "
-            "FROM entries GROUP BY tenant_id, substr(cast(day AS varchar(10)), 1, 7)"
-        )
+        "INSERT INTO periods (tenant_id, period, spent_usd, reserved_usd) "
+        "SELECT tenant_id, substr(cast(day AS varchar(10)), 1, 7), coalesce(sum(cost_usd), 0), 0 "
+        "FROM entries GROUP BY tenant_id, substr(cast(day AS varchar(10)), 1, 7)"
+    )
+    op.execute(
+        "INSERT INTO reservations (execution_id, tenant_id, pipeline, tags, period, day, "
+        "amount_usd, spent_usd, open_usd, reserved_usd, state, lease_until, created_at) "
+        "SELECT execution_id, min(tenant_id), min(pipeline), '{}', "
+        "substr(cast(min(day) AS varchar(10)), 1, 7), min(day), 0, coalesce(sum(cost_usd), 0), "
+        "0, 0, 'settled', min(created_at), min(created_at) FROM entries GROUP BY execution_id"
+    )
+    op.execute(
+        "INSERT INTO attempts (call_id, attempt, execution_id, tenant_id, step, candidate, "
+        "provider, model, held_usd, state, outcome, opened_at, closed_at) "
+        "SELECT call_id, attempt, execution_id, tenant_id, step, 0, provider, model, 0, "
+        "'confirmed', 'success', created_at, created_at FROM entries"
     )
 
 
