@@ -45,8 +45,8 @@ demo: install ## Analyse the sample call: no key, no question asked
 dev: install ## Temporal, a worker and the API in one terminal, until Ctrl-C
 	@$(BIN)/perdure dev
 
-# flite speaks the calls that tests and benchmarks analyse, PostgreSQL keeps the tests' ledger as
-# SQLite does; without them they say what they leave out.
+# flite speaks the calls that tests and benchmarks analyse, PostgreSQL keeps their ledger as SQLite
+# does; without them they say what they leave out.
 /usr/bin/flite: PACKAGE := flite
 $(POSTGRES): PACKAGE := postgresql
 /usr/bin/flite $(POSTGRES):
@@ -59,7 +59,7 @@ $(POSTGRES): PACKAGE := postgresql
 test: $(VENV)/installed-test | /usr/bin/flite $(POSTGRES) ## Run the whole test suite
 	@$(BIN)/pytest
 
-bench: $(VENV)/installed | /usr/bin/flite ## Measure what is claimed about speed and quality
+bench: $(VENV)/installed-test | /usr/bin/flite $(POSTGRES) ## Measure what is claimed about speed and quality
 	@$(BIN)/python -m benchmarks
 
 lint: $(VENV)/installed-test ## Run all static checks

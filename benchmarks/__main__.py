@@ -11,6 +11,7 @@ from benchmarks.result import CannotMeasure, Result, show, write
 
 BENCHMARKS = (
     "definitions",
+    "ledger",
     "quality",
 )
 RESULTS = Path(__file__).with_name("results.json")

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import definitions
+from benchmarks import definitions, ledger
 from benchmarks.result import CannotMeasure, Result, show, write
 from pipelines.expressions import evaluate
 from settings import ROOT
@@ -97,6 +97,13 @@ def test_definitions_are_measured() -> None:
     assert [(one.goal, one.unit) for one in results] == [(20, "ms"), (50, "µs"), (100, "ms")]
     assert all(one.measured > 0 for one in results)
     assert len({one.name for one in results}) == 3
+
+
+def test_the_ledger_is_measured() -> None:
+    results = list(ledger.benchmark(quick=True))
+    assert [one.unit for one in results] == ["tx/s", "ms"] * 4
+    assert all(one.measured > 0 for one in results)
+    assert len({one.name for one in results}) == 8
 
 
 def test_the_definition_has_fifty_steps_and_the_context_one_kilobyte() -> None:
