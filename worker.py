@@ -18,6 +18,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.call import ProviderActivities
+from activities.expressions import evaluate_expression
 from activities.heartbeats import MIN_INTERVAL
 from activities.predicates import Functions, PredicateActivities
 from activities.probe import ProbeActivities
@@ -94,6 +95,7 @@ def create_worker(
             runs.settle,
             runs.request_cancellation,
             predicates.evaluate_predicate,
+            evaluate_expression,
             probe.probe_recordings,
             sweep.sweep_reservations,
         ],

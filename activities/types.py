@@ -16,6 +16,7 @@ CALL_PROVIDER = "call_provider"
 SETTLE = "settle"
 REQUEST_CANCELLATION = "request_cancellation"
 EVALUATE_PREDICATE = "evaluate_predicate"
+EVALUATE_EXPRESSION = "evaluate_expression"
 SWEEP = "sweep_reservations"
 PROBE_RECORDINGS = "probe_recordings"
 
@@ -217,6 +218,23 @@ class EvaluatePredicateInput(Value):
     pipeline: str
     step: str
     context: dict[str, Any]
+
+
+class EvaluateExpressionInput(Value):
+    """Ask for the value of an expression that may differ from process to process.
+
+    Attributes:
+        context: The values that it names.
+    """
+
+    source: str
+    context: dict[str, Any]
+
+
+class ExpressionAnswer(Value):
+    """The value, as it is from then on."""
+
+    value: Any
 
 
 class PredicateAnswer(Value):

@@ -3,7 +3,8 @@
 Evaluation is deterministic and terminates: the language has no side effects, no clock and no
 unbounded loop. Maps come back from the C++ runtime in an order that differs from process to
 process, so every map of a result is put in the order of its keys here; a replayed workflow
-therefore sees the same value.
+therefore sees the same value. Where an expression goes over a map itself that does not help: a
+workflow has it evaluated once, outside of itself (`may_differ`).
 """
 
 import math
@@ -17,6 +18,7 @@ from cel_expr_python import cel
 from pipelines.errors import ExpressionError
 from pipelines.expression_errors import complaint, failure, missing_names, shown
 
+_ORDERED_MACRO = re.compile(r"\.\s*(?:filter|map)\s*\(")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KINDS = {
     "Type": "a type",
@@ -79,13 +81,21 @@ def evaluate(source: str, context: Mapping[str, Any]) -> Any:
     return _as_json(value.plain_value(), source)
 
 
-def evaluate_condition(source: str, context: Mapping[str, Any]) -> bool:
-    """Evaluate an expression that is to be true or false.
+def may_differ(source: str) -> bool:
+    """Tell of an expression that its value may have another order in another process.
+
+    `map` and `filter` go over a mapping in the order that the runtime has it in, which is drawn
+    anew for each process. Says so of lists as well, where nothing can differ.
+    """
+    return _ORDERED_MACRO.search(source) is not None
+
+
+def as_condition(value: Any, source: str) -> bool:
+    """Take the value of an expression that is to be true or false.
 
     Raises:
-        ExpressionError: It does not compile, its evaluation ends in an error, or it is neither.
+        ExpressionError: It is neither.
     """
-    value = evaluate(source, context)
     if isinstance(value, bool):
         return value
     kind = _JSON_KINDS.get(type(value).__name__, "an object")

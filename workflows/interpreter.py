@@ -20,10 +20,11 @@ from activities.types import (
     StepNote,
 )
 from pipelines.errors import ExpressionError
-from pipelines.expressions import evaluate, evaluate_condition
+from pipelines.expressions import as_condition
 from pipelines.model import StepDefinition
 from workflows.calls import error_of
 from workflows.chains import ChainFailed, Chains, Item
+from workflows.expressions import value_of
 from workflows.notes import Notes
 from workflows.predicates import start_predicate
 from workflows.state import ExecutionState
@@ -85,13 +86,14 @@ class Interpreter:
         if reasons:
             raise next((one for one in reasons if isinstance(one, StepFailed)), reasons[0])
 
-    def result(self) -> RunResult:
+    async def result(self) -> RunResult:
         """Return what the run gives.
 
         Raises:
             StepFailed: An output expression can't be evaluated, or it is more than Temporal takes.
+            Stopped: The run was cancelled, or its time is up.
         """
-        result = RunResult(output=self._output())
+        result = RunResult(output=await self._output())
         size = len(result.model_dump_json().encode())
         if size > MAX_PAYLOAD_BYTES:
             message = f"The run's output has {size} bytes; the most is {MAX_PAYLOAD_BYTES}."
@@ -102,17 +104,20 @@ class Interpreter:
         """Hand over the decisions since the previous command."""
         return self._notes.take()
 
-    def _output(self) -> dict[str, Any]:
+    async def _output(self) -> dict[str, Any]:
         definition = self._run.definition
         if definition.output is None:
             return {step.output_key: self._context[step.output_key] for step in definition.steps}
         try:
             return {
-                name: evaluate(expression, self._context)
+                name: await self._value(expression)
                 for name, expression in definition.output.items()
             }
         except ExpressionError as error:
             raise StepFailed(ErrorInfo(code=error.code, message=str(error))) from error
+
+    async def _value(self, source: str) -> Any:
+        return await value_of(source, self._context, self._stopping)
 
     async def _run_step(self, step: StepDefinition) -> None:
         needs = [self._steps[name] for name in self._run.definition.needs_of(step)]
@@ -137,7 +142,7 @@ class Interpreter:
         try:
             if step.for_each is None:
                 return await self._chains.ask(step, self._context, self._stopping)
-            return await self._execute_items(step, self._items(step, step.for_each))
+            return await self._execute_items(step, await self._items(step, step.for_each))
         except ChainFailed as failed:
             if not step.optional or failed.error.code == BUDGET_EXCEEDED:
                 self._fail(step, failed.error)
@@ -151,7 +156,7 @@ class Interpreter:
             return True
         error = None
         try:
-            wanted = evaluate_condition(step.when, self._context)
+            wanted = as_condition(await self._value(step.when), step.when)
         except ExpressionError as problem:
             wanted = False
             error = ErrorInfo(code=problem.code, message=str(problem), step=step.name)
@@ -173,14 +178,14 @@ class Interpreter:
             self._notes.add(step.name, "skipped", "when: a Python function said no", answer.error)
         return answer.wanted
 
-    def _items(self, step: StepDefinition, for_each: str) -> list[Any]:
+    async def _items(self, step: StepDefinition, for_each: str) -> list[Any]:
         """Return what the step runs for.
 
         Raises:
             ChainFailed: It can't be told, is no list, or is too long.
         """
         try:
-            items = evaluate(for_each, self._context)
+            items = await self._value(for_each)
         except ExpressionError as problem:
             raise ChainFailed(
                 ErrorInfo(code=problem.code, message=str(problem), step=step.name)

@@ -120,7 +120,7 @@ class PipelineWorkflow:
             admission = await self._admit(run)
             self._interpreter = Interpreter(run, admission, self._state, self._stopping)
             await self._interpreter.execute()
-            return self._interpreter.result()
+            return await self._interpreter.result()
         except Stopped as stopped:
             return Unfinished(stopped.error, cancelled=stopped.cancelled)
         except StepFailed as failed:

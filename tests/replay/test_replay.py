@@ -190,6 +190,13 @@ async def for_each_nothing(start_worker: StartWorker) -> Handle:
     )
 
 
+async def expression(start_worker: StartWorker) -> Handle:
+    """What goes over a mapping is evaluated once, in a local activity."""
+    definition = redact_then_summarize(when="size(names.filter(name, name > 'a')) == 1")
+    data = {"text": "Jane called", "names": {"a": 1, "b": 2}}
+    return await start(await start_worker(ScriptedAdapter()), definition, input_data=data)
+
+
 SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -213,6 +220,7 @@ SCENARIOS: dict[str, Callable[[StartWorker], Awaitable[Handle]]] = {
         for_each,
         for_each_failed,
         for_each_nothing,
+        expression,
     )
 }
 

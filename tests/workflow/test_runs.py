@@ -101,6 +101,23 @@ async def test_a_condition_that_cannot_be_evaluated_skips_and_says_why(
     assert reason in step.error.message
 
 
+async def test_an_expression_that_goes_over_a_mapping_is_evaluated_once(
+    start_worker: StartWorker,
+) -> None:
+    """Its keys come in an order that is drawn anew for each process: the first one counts."""
+    names = dict.fromkeys("abcdefgh", 1)
+    definition = redact_then_summarize().model_copy(
+        update={"output": {"names": "names.map(name, name)", "text": "summary.text"}}
+    )
+    worker = await start_worker(ScriptedAdapter())
+    handle = await start(worker, definition, input_data={"text": "Jane", "names": names})
+    output = (await handle.result())["output"]
+    assert sorted(output["names"]) == sorted(names)
+    assert output["text"] == "in short"
+    history = await handle.fetch_history()
+    assert sum(b"evaluate_expression" in event.SerializeToString() for event in history.events) == 1
+
+
 async def test_a_retryable_error_is_retried_at_the_same_candidate(
     start_worker: StartWorker,
 ) -> None:
