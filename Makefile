@@ -11,7 +11,7 @@ DEPENDENCIES := pyproject.toml constraints.txt
 # Where it lies; where it is not installed, a place where it never will.
 POSTGRES := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb) /usr/lib/postgresql/bin/initdb)
 
-.PHONY: help install demo dev test bench lint format clean
+.PHONY: help install demo dev test bench lint docs format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -67,6 +67,9 @@ lint: $(VENV)/installed-test ## Run all static checks
 	$(BIN)/ruff format --check
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+
+docs: install ## Write the pages that are made from the code
+	@$(BIN)/python -m pipelines.reference docs/reference/definition.md
 
 format: $(VENV)/installed-test ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet

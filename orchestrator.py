@@ -33,6 +33,7 @@ from ledger.database import create_engine, prepare_database
 from ledger.service import LedgerBudgets
 from observability import BudgetExceededException, BudgetService, get_ai_tracer
 from observability.budget import install_budget_service
+from observability.logs import log_to_stderr
 from pipelines.catalogue import load_catalogue
 from pipelines.inputs import check_input
 from pipelines.model import CodeSetting, PipelineDefinition
@@ -95,6 +96,7 @@ class InstrumentedOrchestrator:
             ValueError: The keys name an unknown provider, can't be sent, or would have to travel.
             SettingsError: A setting is wrong.
         """
+        log_to_stderr()
         keys = dict(api_keys or {})
         self._own_worker = bool(keys or embedded) if own_worker is None else own_worker
         if keys and not self._own_worker:

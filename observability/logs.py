@@ -12,6 +12,13 @@ import sys
 import structlog
 
 
+def log_to_stderr() -> None:
+    """Keep our lines off the standard output of a program that has not configured any logging."""
+    if not structlog.is_configured():
+        # Looked up each time: a program may replace the stream.
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def configure_logging(log_format: str, *, level: int = logging.INFO) -> None:
     """Send our lines and those of the libraries through one pipeline to standard error."""
     shared: list[structlog.typing.Processor] = [

@@ -1,5 +1,7 @@
 """What the front door refuses before anything is started."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from observability import BudgetExceededException, get_budget_service
 from orchestrator import InstrumentedOrchestrator, get_instrumented_orchestrator
 from pipelines import get_pipeline
 from pipelines.errors import InvalidInput, PipelineNotFound
-from settings import Settings
+from settings import ROOT, Settings
+from tests.product import clean_environment
 
 
 @pytest.fixture(autouse=True)
@@ -120,3 +123,28 @@ def test_a_pipeline_that_is_not_there_is_refused_with_what_is() -> None:
     assert get_pipeline("call_analysis", "1.0.0").id == "call_analysis@1.0.0"
     with pytest.raises(PipelineNotFound, match="call_analysis"):
         get_pipeline("call_analisys")
+
+
+def test_a_program_that_configures_no_logging_keeps_its_standard_output(tmp_path: Path) -> None:
+    """In a process of its own: logging is configured once for all."""
+    script = (
+        "import asyncio\n"
+        "from orchestrator import InstrumentedOrchestrator\n"
+        "from pipelines import get_pipeline\n"
+        "orchestrator = InstrumentedOrchestrator(embedded=True)\n"
+        "text = {'text': 'Call me at 415-555-0132.'}\n"
+        "result = asyncio.run(orchestrator.execute(get_pipeline('pii_detection'), text))\n"
+        "print(result.success)\n"
+    )
+    environment = clean_environment(tmp_path) | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "True\n", done.stderr
+    assert "run started" in done.stderr
