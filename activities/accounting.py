@@ -79,7 +79,7 @@ class AttemptAccount:
         """Return the answer that an earlier attempt has bought, if there is one."""
         if self._intent.attempt == 1:
             return None
-        return await self._read(await self._calls.receipt(self._call.call_id))
+        return await self._read(await steadfast(self._calls.receipt(self._call.call_id)))
 
     async def begin(
         self, bounds: Callable[[], Awaitable[Sequence[Usage]]]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.accounting import AttemptAccount
+from activities.accounting import AttemptAccount, steadfast
 from activities.answers import Answers
 from activities.cooling import Cooling
 from activities.failures import KNOWN_ERRORS, is_worth_waiting, to_application_error
@@ -150,7 +150,7 @@ class ProviderActivities:
 
     async def _check_cooldown(self, account: AttemptAccount, adapter: ProviderAdapter) -> None:
         account.is_kept_away = True
-        await self._cooling.check(account.offer, adapter)
+        await steadfast(self._cooling.check(account.offer, adapter))
         account.is_kept_away = False
 
     def _check_size(self, offer: Offer, audio: AudioFile | None) -> None:

@@ -29,8 +29,6 @@ from ledger.books import Ledger
 from ledger.budgets import Budget
 from ledger.database import create_engine
 from ledger.definitions import RegisteredDefinitions
-from ledger.service import LedgerBudgets
-from observability.budget import install_budget_service
 from pipelines.catalogue import install_catalogue, load_catalogue
 from pipelines.vocabulary import vocabulary_of
 from providers.registry import build_registry, install_registry
@@ -53,7 +51,6 @@ def create_app(settings: Settings) -> FastAPI:
         install_registry(registry)
         install_catalogue(catalogue)
         ledger = Ledger(engine, Budget.of(settings))
-        install_budget_service(LedgerBudgets(ledger.budgets))
         artifact_store = ArtifactStore(
             engine, settings.ai_data_dir / "artifacts", max_bytes=settings.ai_max_artifact_bytes
         )

@@ -27,6 +27,8 @@ from workflows.types import PipelineInput
 
 # How often one call is scheduled again when nothing but lost workers is to blame.
 _MAX_LOST = 20
+# What a step fails with when that is what all of its candidates say.
+UNSUPPORTED = "unsupported_input"
 
 
 class ChainFailed(Exception):
@@ -172,7 +174,8 @@ def _error_of(step: StepDefinition, failures: list[tuple[Candidate, CallFailure]
     """Return the error of a step whose chain is used up, or was stopped."""
     candidate, last = failures[-1]
     code, message = last.code, last.message
-    if _may_go_on(step, last):
+    nobody_can = all(failure.code == UNSUPPORTED for _, failure in failures)
+    if _may_go_on(step, last) and not nobody_can:
         code = "all_providers_failed"
         reasons = "; ".join(f"{asked}: {failure.message}" for asked, failure in failures)
         message = f"Every provider failed: {reasons}"
