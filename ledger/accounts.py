@@ -49,10 +49,6 @@ class AttemptState(StrEnum):
     CANCELLED = "cancelled"
 
 
-UNDECIDED = (AttemptState.OPEN.value, AttemptState.UNCONFIRMED.value)
-"""Attempts that may have been sold without an entry that says so."""
-
-
 @dataclass(frozen=True, slots=True)
 class RunAccount:
     """What a run has spent, and what it keeps others from spending.

@@ -19,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.accounts import (
     NOTHING,
-    UNDECIDED,
     AttemptState,
     Booking,
     ReservationState,
@@ -29,7 +28,7 @@ from ledger.accounts import (
 from ledger.budgets import Budget, Clock, end_of
 from ledger.database import insert_into, reading, writing
 from ledger.errors import BoundNeeded, BudgetExceeded, UnboundedCall
-from ledger.tables import attempts, entries, receipts
+from ledger.tables import attempts, entries, is_undecided, receipts
 from ledger.totals import total_of
 from settings import BudgetPolicy
 
@@ -359,7 +358,7 @@ async def _end(transaction: Booking, intent: Intent, state: AttemptState, outcom
     """Close the attempt; returns what it held."""
     statement = (
         update(attempts)
-        .where(_is(intent), attempts.c.state.in_(UNDECIDED))
+        .where(_is(intent), is_undecided)
         .values(state=state.value, outcome=outcome, closed_at=transaction.now)
         .returning(attempts.c.held_usd)
     )

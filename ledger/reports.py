@@ -25,9 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ledger.accounts import NOTHING, UNDECIDED
+from ledger.accounts import NOTHING
 from ledger.database import Usd, reading
-from ledger.tables import attempts, entries, periods, reservations
+from ledger.tables import attempts, entries, is_undecided, periods, reservations
 from ledger.totals import Total, is_doubtful, sum_of
 
 
@@ -286,7 +286,7 @@ _EVERYTHING = union_all(
         booked=reservations.c.open_usd,
     ),
     _figures(attempts.c.tenant_id, attempts.c.execution_id, "open_usd", summed=_HELD)
-    .where(attempts.c.state.in_(UNDECIDED))
+    .where(is_undecided)
     .group_by(attempts.c.tenant_id, attempts.c.execution_id),
 )
 

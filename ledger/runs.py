@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.accounts import (
@@ -24,7 +24,7 @@ from ledger.budgets import Budget, Clock, budget_from
 from ledger.database import Usd, as_kept, reading, writing
 from ledger.errors import BudgetExceeded
 from ledger.idempotency import Claim, KeyUse, claim_key
-from ledger.tables import attempts, budgets, receipts, reservations
+from ledger.tables import attempts, budgets, is_holding, receipts, reservations
 from ledger.totals import Total, total_of
 from observability.metrics import get_ai_metrics
 from settings import BudgetPolicy
@@ -158,16 +158,9 @@ class Runs:
 
     async def expired(self, most: int = 1000) -> Sequence[str]:
         """List executions whose reservation has outlived its lease, the oldest first."""
-        holding = or_(
-            reservations.c.state == ReservationState.HELD.value,
-            and_(
-                reservations.c.state == ReservationState.SETTLED.value,
-                reservations.c.reserved_usd > NOTHING,
-            ),
-        )
         query = (
             select(reservations.c.execution_id)
-            .where(holding, reservations.c.lease_until <= self._clock())
+            .where(is_holding, reservations.c.lease_until <= self._clock())
             .order_by(reservations.c.lease_until)
             .limit(most)
         )

@@ -14,11 +14,14 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
+    Index,
     Integer,
     MetaData,
     String,
     Table,
     UniqueConstraint,
+    literal_column,
+    or_,
 )
 
 from ledger.database import Usd, UtcDateTime
@@ -61,10 +64,23 @@ reservations = Table(
     Column("open_usd", Usd, nullable=False),
     Column("reserved_usd", Usd, nullable=False),
     Column("state", String, nullable=False),
-    Column("lease_until", UtcDateTime, nullable=False, index=True),
+    Column("lease_until", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
 """What a run keeps others from spending; `ledger.accounts.RunAccount` says how it is worked out."""
+
+is_holding = or_(
+    reservations.c.state == literal_column("'held'"),
+    reservations.c.reserved_usd > literal_column("0"),
+)
+"""Tells of a reservation that somebody has to look after. Literals: a part's index needs them."""
+
+Index(
+    "ix_reservations_holding",
+    reservations.c.lease_until,
+    sqlite_where=is_holding,
+    postgresql_where=is_holding,
+)
 
 attempts = Table(
     "attempts",
@@ -87,6 +103,16 @@ attempts = Table(
 )
 """The intent before each call: written before the provider is asked, closed when it has ended."""
 
+is_undecided = attempts.c.state.in_([literal_column("'open'"), literal_column("'unconfirmed'")])
+"""Tells of an attempt that it may have been sold without an entry that says so."""
+
+Index(
+    "ix_attempts_undecided",
+    attempts.c.tenant_id,
+    sqlite_where=is_undecided,
+    postgresql_where=is_undecided,
+)
+
 entries = Table(
     "entries",
     metadata,
@@ -107,9 +133,10 @@ entries = Table(
     Column("cost_usd", Usd),
     Column("price_source", String, nullable=False),
     Column("duplicate", Boolean, nullable=False),
-    Column("day", Date, nullable=False, index=True),
+    Column("day", Date, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("call_id", "attempt", name="entries_call_attempt"),
+    Index("ix_entries_tenant_id_day", "tenant_id", "day"),
 )
 """What was bought. `day` is that of the run's admission: its month pays for the whole run."""
 

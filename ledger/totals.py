@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.accounts import NOTHING, UNDECIDED
+from ledger.accounts import NOTHING
 from ledger.database import Usd
-from ledger.tables import attempts, entries
+from ledger.tables import attempts, entries, is_undecided
 
 
 class Total(NamedTuple):
@@ -26,7 +26,7 @@ def sum_of(amounts: ColumnElement[Any]) -> ColumnElement[Any]:
 def is_doubtful() -> ColumnElement[bool]:
     """Tell of an attempt that it may have been sold, for something, without an entry."""
     return and_(
-        attempts.c.state.in_(UNDECIDED),
+        is_undecided,
         or_(attempts.c.bound_usd.is_(None), attempts.c.bound_usd > NOTHING),
     )
 

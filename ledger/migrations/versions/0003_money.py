@@ -42,7 +42,7 @@ def upgrade() -> None:
         batch.alter_column("day", existing_type=sa.Date, nullable=False)
         for name, kind in _DEFAULTED.items():
             batch.alter_column(name, existing_type=kind, server_default=None)
-        batch.create_index("ix_entries_day", ["day"])
+        batch.create_index("ix_entries_tenant_id_day", ["tenant_id", "day"])
     _fill_periods()
 
 
@@ -76,8 +76,14 @@ def _create_accounts() -> None:
         sa.Column("open_usd", Usd(), nullable=False),
         sa.Column("reserved_usd", Usd(), nullable=False),
         sa.Column("state", sa.String, nullable=False),
-        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False, index=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    )
+    _index_part(
+        "ix_reservations_holding",
+        "reservations",
+        "lease_until",
+        "state = 'held' OR reserved_usd > 0",
     )
 
 
@@ -100,6 +106,9 @@ def _create_calls() -> None:
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True)),
     )
+    _index_part(
+        "ix_attempts_undecided", "attempts", "tenant_id", "state IN ('open', 'unconfirmed')"
+    )
     op.create_table(
         "receipts",
         sa.Column("call_id", sa.String, primary_key=True),
@@ -110,6 +119,11 @@ def _create_calls() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("wiped_at", sa.DateTime(timezone=True)),
     )
+
+
+def _index_part(name: str, table: str, column: str, condition: str) -> None:
+    where = sa.text(condition)
+    op.create_index(name, table, [column], sqlite_where=where, postgresql_where=where)
 
 
 def _fill_periods() -> None:
@@ -139,6 +153,6 @@ def downgrade() -> None:
     for table in ("receipts", "attempts", "reservations", "periods", "budgets"):
         op.drop_table(table)
     with op.batch_alter_table("entries") as batch:
-        batch.drop_index("ix_entries_day")
+        batch.drop_index("ix_entries_tenant_id_day")
         for column in ("day", "duplicate", "unit_prices", "candidate", "item", "tags"):
             batch.drop_column(column)
