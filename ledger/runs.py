@@ -227,19 +227,19 @@ class Runs:
         is_more = is_new or replace(account, lease_until=after.lease_until) != after
         leaving = None
         if is_more and budget.policy is not BudgetPolicy.WARN:
-            leaving = _must_leave(run)
+            leaving = _must_leave(run, after.amount_usd)
         needed = run.reserved_usd if run.is_known else None
         await transaction.move(account, after, budget, leaving=leaving, needed_usd=needed)
 
 
-def _must_leave(run: RunRequest) -> Decimal | None:
-    """Say what must be left of the month once a run's estimate is reserved.
+def _must_leave(run: RunRequest, amount: Decimal) -> Decimal | None:
+    """Say what must be left of the month once an amount is reserved for a run.
 
     One that costs nothing always fits. One that costs nobody knows what needs something to be left.
     """
     if not run.is_known:
         return _SMALLEST
-    return NOTHING if run.reserved_usd else None
+    return NOTHING if amount else None
 
 
 def _settled(account: RunAccount, now: datetime) -> RunAccount:

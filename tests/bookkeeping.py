@@ -159,7 +159,7 @@ class Books:
         )
         after.amount, after.lease_until = max(after.amount, amount), until
         after.state = ReservationState.HELD
-        leaving = (NOTHING if amount else None) if request.is_known else PICODOLLAR
+        leaving = (NOTHING if after.amount else None) if request.is_known else PICODOLLAR
         is_there = before and (before.state, before.amount) == (after.state, after.amount)
         if self.budget(request.tenant_id).policy is BudgetPolicy.WARN or is_there:
             leaving = None

@@ -1,5 +1,6 @@
 """A process may be killed between any two statements: all of it has happened, or nothing."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 from signal import SIGKILL
@@ -19,29 +20,19 @@ _TABLES = (periods, reservations, attempts, entries, receipts, idempotency_keys)
 _TIMES = {"id", "created_at", "opened_at", "closed_at", "lease_until", "wiped_at", "warned_at"}
 
 
-async def rows(engine: AsyncEngine, tenant: str) -> Sequence[str]:
-    """Return all that is written of a tenant, but for times and its name."""
-    found = []
+async def rows(engine: AsyncEngine) -> dict[str, Sequence[str]]:
+    """Return all that is written of each tenant, but for times and its name."""
+    found: dict[str, list[str]] = defaultdict(list)
     async with reading(engine) as connection:
         for table in _TABLES:
-            where = (
-                table.c.tenant_id == tenant
-                if "tenant_id" in table.c
-                else table.c.execution_id == f"{tenant}-exec"
-            )
-            for row in (await connection.execute(select(table).where(where))).mappings():
+            for row in (await connection.execute(select(table))).mappings():
+                tenant = row.get("tenant_id") or row["execution_id"].removesuffix("-exec")
                 shown = {
                     name: (value is not None if name in _TIMES else value)
                     for name, value in row.items()
                 }
-                found.append(f"{table.name} {shown}".replace(tenant, "…"))
-    return sorted(found)
-
-
-async def prepare(engine: AsyncEngine, operation: str, tenant: str) -> Sequence[str]:
-    for step in OPERATIONS[operation][:-1]:
-        await step(ledger_of(engine), tenant)
-    return await rows(engine, tenant)
+                found[tenant].append(f"{table.name} {shown}".replace(tenant, "…"))
+    return defaultdict(list, {tenant: sorted(written) for tenant, written in found.items()})
 
 
 async def give_up(engine: AsyncEngine, tenant: str) -> Decimal:
@@ -65,26 +56,31 @@ async def test_what_is_killed_has_happened_or_has_not_and_can_be_repeated(
 
 
 async def kill_at_each_point(url: str, engine: AsyncEngine, operation: str) -> None:
-    ledger, step = ledger_of(engine), OPERATIONS[operation][-1]
-    undisturbed = f"{operation}-0"
-    before = await prepare(engine, operation, undisturbed)
+    ledger, (*earlier, step) = ledger_of(engine), OPERATIONS[operation]
+
+    async def prepare(tenant: str) -> str:
+        for one in earlier:
+            await one(ledger, tenant)
+        return tenant
+
+    undisturbed = await prepare(f"{operation}-0")
+    before = (await rows(engine))[undisturbed]
     points = await victims.count_points(engine, step, undisturbed)
-    after = await rows(engine, undisturbed)
+    after = (await rows(engine))[undisturbed]
     assert before != after
-    tenants = {point: f"{operation}-{point}" for point in range(1, points + 1)}
-    for tenant in tenants.values():
-        assert await prepare(engine, operation, tenant) == before
-    processes = [die_at(url, operation, tenant, point) for point, tenant in tenants.items()]
+    tenants = [await prepare(f"{operation}-{point}") for point in range(1, points + 1)]
+    processes = [die_at(url, operation, tenant, point) for point, tenant in enumerate(tenants, 1)]
     for process in processes:
         process.join(30)
         assert process.exitcode == -SIGKILL
     assert await ledger.reports.verify() == []
-    for point, tenant in tenants.items():
-        assert await rows(engine, tenant) == (after if point == points else before)
-    first, *others = tenants.values()
+    written = await rows(engine)
+    assert [written[tenant] for tenant in tenants] == [*[before] * (points - 1), after]
+    first, *others = tenants
     for tenant in others:
         await step(ledger, tenant)
-        assert await rows(engine, tenant) == after
+    written = await rows(engine)
+    assert [written[tenant] for tenant in others] == [after] * len(others)
     # Nothing of it has happened to the one, all of it to the other, and nobody comes back.
     for tenant in (first, undisturbed):
         assert await give_up(engine, tenant) == 0
