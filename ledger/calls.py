@@ -26,7 +26,7 @@ from ledger.accounts import (
     booking,
 )
 from ledger.budgets import Budget, Clock, end_of
-from ledger.database import insert_into, reading, writing
+from ledger.database import as_kept, insert_into, reading, writing
 from ledger.errors import BoundNeeded, BudgetExceeded, UnboundedCall
 from ledger.tables import attempts, entries, is_undecided, receipts
 from ledger.totals import total_of
@@ -127,6 +127,8 @@ class Calls:
                 return receipt
             if intent.attempt > 1:
                 await _doubt_earlier(transaction, intent)
+            if intent.bound_usd is not None:
+                intent = replace(intent, bound_usd=as_kept(intent.bound_usd))
             await self._open(transaction, intent, account, budget)
         return None
 

@@ -36,7 +36,7 @@ from sqlalchemy.types import TypeDecorator
 
 from ledger.postgres import MIGRATING, Patience, create_postgres_engine, wait_for_migrations
 from ledger.turns import Turns
-from settings import SettingsError
+from settings import MAX_BUDGET_USD, SettingsError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -65,6 +65,8 @@ class Usd(TypeDecorator[Decimal]):
     impl = BigInteger
     cache_ok = True
     scale = 12
+    most = Decimal(2 * MAX_BUDGET_USD)
+    """What an estimate or a bound is kept as that is higher: it fits into no limit either."""
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002
         """Turn an amount into picodollars, rounded half to even."""
@@ -78,8 +80,8 @@ class Usd(TypeDecorator[Decimal]):
 
 
 def as_kept(amount: Decimal) -> Decimal:
-    """Return an amount as it will come back: in whole picodollars."""
-    return amount.quantize(Decimal(1).scaleb(-Usd.scale))
+    """Return an estimate or a bound as it will come back: in whole picodollars."""
+    return min(amount, Usd.most).quantize(Decimal(1).scaleb(-Usd.scale))
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -213,7 +213,7 @@ class Runs:
             tags=run.tags,
             day=transaction.now.date(),
             amount_usd=run.reserved_usd,
-            cap_usd=run.cap_usd,
+            cap_usd=None if run.cap_usd is None else as_kept(run.cap_usd),
             lease_until=transaction.now + self._lease,
         )
         is_new = await transaction.open(wanted)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 
@@ -14,8 +15,9 @@ from ledger.books import Ledger
 from ledger.budgets import Budget
 from ledger.calls import Intent, Receipt, Sale
 from ledger.database import create_engine, migrate
+from ledger.errors import BudgetExceeded
 from ledger.runs import RunRequest
-from settings import BudgetPolicy
+from settings import MAX_BUDGET_USD, BudgetPolicy
 
 BUDGET = Budget(Decimal(1), BudgetPolicy.WARN)
 ANSWER = Receipt({"text": "[NAME] called"})
@@ -79,6 +81,30 @@ async def test_what_is_finer_than_a_picodollar_is_rounded_half_to_even(
 ) -> None:
     ledger = await buy(engine, "exec-1", [Decimal("5e-13"), Decimal("15e-13")])
     assert await costs_of(ledger, "exec-1") == [Decimal(0), Decimal("2e-12")]
+    assert await ledger.reports.verify() == []
+
+
+ENORMOUS = Decimal("1e30")
+
+
+async def test_what_is_larger_than_any_limit_does_not_fit(engine: AsyncEngine) -> None:
+    ledger = Ledger(engine, Budget(Decimal(MAX_BUDGET_USD), BudgetPolicy.HARD_BLOCK))
+    run = RunRequest("tenant-1", "exec-1", "two_steps@1.0.0", ENORMOUS)
+    with pytest.raises(BudgetExceeded):
+        await ledger.runs.reserve(run)
+    await ledger.runs.reserve(replace(run, amount_usd=Decimal(1)))
+    intent = Intent("exec-1", "tenant-1", "redact", "scripted", "model-1", "call", 1)
+    with pytest.raises(BudgetExceeded):
+        await ledger.calls.begin(replace(intent, bound_usd=ENORMOUS))
+
+
+async def test_where_nothing_is_refused_nothing_is_too_large(engine: AsyncEngine) -> None:
+    ledger = Ledger(engine, BUDGET)
+    run = RunRequest("tenant-1", "exec-1", "two_steps@1.0.0", ENORMOUS, cap_usd=ENORMOUS)
+    await ledger.runs.reserve(run)
+    intent = Intent("exec-1", "tenant-1", "redact", "scripted", "model-1", "call", 1)
+    await ledger.calls.begin(replace(intent, bound_usd=ENORMOUS))
+    assert (await ledger.budgets.account("tenant-1")).reserved_usd >= MAX_BUDGET_USD
     assert await ledger.reports.verify() == []
 
 
