@@ -101,6 +101,16 @@ class AttemptAccount:
             receipt = await self._begin()
         return await self._read(receipt)
 
+    async def total(self) -> Decimal | None:
+        """Return the cost of all attempts at the call so far; None when a part is unknown."""
+        if self._intent.attempt == 1 or self.cost_so_far is not None:
+            return self.cost_so_far
+        try:
+            return await self._calls.cost(self._call.call_id)
+        except SQLAlchemyError:
+            log.exception("cost of earlier attempts not read", call_id=self._call.call_id)
+            return None
+
     async def finish(self, result: CallProviderResult) -> CallProviderResult:
         """Commit cost and answer together; returns the answer with the cost of all attempts."""
         sale = self._sale()

@@ -102,7 +102,7 @@ class ProviderActivities:
                 error,
                 attempt - 1 if nobody else attempt,
                 worth_waiting=is_worth_waiting(error, call),
-                cost_usd=account.cost_so_far if account else None,
+                cost_usd=await account.total() if account else None,
             ) from error
         except Exception as error:  # noqa: BLE001 - told by its kind
             status = "internal"
@@ -238,9 +238,14 @@ def _typed_request(call: CallProviderInput) -> Value:
         return REQUESTS[call.step.capability].model_validate(fields)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'request'}: {problem['msg']}"
+            ": ".join(filter(None, [".".join(map(str, problem["loc"])), _plain(problem["msg"])]))
             for problem in error.errors(include_input=False, include_url=False)
         )
         raise InvalidRequest(
             f"Step '{call.step.name}' can't ask for {call.step.capability}: {problems}."
         ) from None
+
+
+def _plain(message: str) -> str:
+    """Leave out what is pydantic's own in front of a sentence of ours."""
+    return message.removeprefix("Value error, ")

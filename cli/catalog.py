@@ -26,7 +26,8 @@ _TINY = {"token", "character"}  # priced in lists by the million
 _MILLION = 1_000_000
 _LANGUAGES = 4  # that are named; a vendor may have a hundred
 _PROVIDER_COMMANDS = {
-    "test": Lazy("cli.provider_test:test", "Make the smallest real calls, say what they cost.")
+    "test": Lazy("cli.provider_test:test", "Make the smallest real calls, say what they cost."),
+    "clear": Lazy("cli.cooling:clear", "Let a provider that cools down be asked again."),
 }
 
 
@@ -73,19 +74,6 @@ def providers(api: Api, capability: str | None, *, as_json: bool) -> None:
         click.echo("no providers")
         return
     show(*_offers(offers, stdout_width()))
-
-
-@providers.command
-@click.argument("name")
-@json_option
-@talks_to_api
-def clear(api: Api, name: str, *, as_json: bool) -> None:
-    """Let the provider NAME be asked again at once, when what it cooled down for is mended."""
-    api.clear_cooldown(name)
-    if as_json:
-        print_json({"name": name, "cooldown_until": None})
-    else:
-        click.echo(f"{name} may be asked again")
 
 
 def _of_capability(capability: str, offers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -22,6 +22,7 @@ from cli.uploading import upload
 @click.command
 @click.argument("pipeline", metavar="PIPELINE[@VERSION]")
 @takes_input
+@click.option("--max-cost", metavar="USD", help="The most that this run may spend.")
 @click.option("--detach", is_flag=True, help="Print the run's id and leave it running.")
 @json_option
 @talks_to_api
@@ -34,6 +35,7 @@ def run(
     data: dict[str, Any],
     files: dict[str, Path],
     *,
+    max_cost: str | None,
     detach: bool,
     as_json: bool,
 ) -> None:
@@ -48,7 +50,7 @@ def run(
     screen = Silent() if as_json else screen_for(sys.stderr)
     for key, path in files.items():
         data[key] = upload(api, key, path, quiet=as_json)
-    accepted = _start(api, pipeline, data)
+    accepted = _start(api, pipeline, data, max_cost)
     if detach:
         if as_json:
             print_json(accepted)
@@ -58,9 +60,11 @@ def run(
     _finish(ctx, api, accepted["execution_id"], screen, as_json=as_json)
 
 
-def _start(api: Api, pipeline: str, data: dict[str, Any]) -> Any:
+def _start(api: Api, pipeline: str, data: dict[str, Any], max_cost: str | None) -> Any:
     name, _, version = pipeline.partition("@")
-    request = {"pipeline_name": name, "input_data": data}
+    request: dict[str, Any] = {"pipeline_name": name, "input_data": data}
+    if max_cost is not None:
+        request["max_cost_usd"] = max_cost
     if version:
         request["pipeline_version"] = version
     return api.execute(request, str(uuid.uuid4()))

@@ -65,9 +65,11 @@ def spend_lines(body: Mapping[str, Any], asked: Sequence[str]) -> list[Renderabl
     """
     groups = body.get("groups") or []
     left_out = list(_left_out(body))
-    if not groups:
-        return [Text("Nothing was spent."), *left_out]
     total = exact(body.get("total_usd"))
+    if not groups and not Decimal(body.get("total_usd") or 0):
+        return [Text("Nothing was spent."), *left_out]
+    if not groups:
+        return [Text(f"total {total}", "bold"), *left_out]
     *costs, total = in_column([*(exact(group.get("cost_usd")) for group in groups), total])
     names = [name for name in dict.fromkeys(asked) if name in groups[0]]
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -8,7 +8,14 @@ what the interpreter decided is in the notes that travel with its commands.
 from datetime import datetime
 from typing import Any
 
-from activities.types import CallProviderInput, Candidate, ErrorInfo, Settlement, StepNote
+from activities.types import (
+    CallFailure,
+    CallProviderInput,
+    Candidate,
+    ErrorInfo,
+    Settlement,
+    StepNote,
+)
 from events.history import (
     CallAnswered,
     CallCancelled,
@@ -63,6 +70,7 @@ class Projection:
         self._last_starts: dict[int, CallStarted] = {}
         self._numbers: dict[str, int] = {}
         self._asked: dict[tuple[str, int | None], Candidate] = {}
+        self._failures: dict[tuple[str, int | None], CallFailure] = {}
         self._settlement: Settlement | None = None
         self._emitted: list[PipelineEvent] = []
         self._event_number = 0
@@ -139,9 +147,13 @@ class Projection:
                 EventType.STEP_RETRYING,
                 call.scheduled_at,
                 call=call,
-                message=f"{asked} failed, asking {call.candidate}",
+                message=f"Asking {call.candidate} instead of {asked}: {self._why(call)}",
                 data=_of_item(call.item, fallback_from=asked.provider),
             )
+
+    def _why(self, call: CallProviderInput) -> str:
+        failure = self._failures.get((call.step.name, call.item))
+        return failure.message if failure else "it failed"
 
     def _call_answered(self, fact: CallAnswered) -> None:
         call, result = self._calls.pop(fact.number), fact.result
@@ -163,6 +175,7 @@ class Projection:
         self._retried(fact.number, call, fact.at)
         failure = failure_of(fact.error, call)
         self._state.call_failed(call, failure)
+        self._failures[call.step.name, call.item] = failure
         if failure.cost_usd:
             cost: dict[str, Any] = {"attempt": failure.attempt, "cost_usd": failure.cost_usd}
             self._emit(EventType.COST_INCURRED, fact.at, call=call, **cost)
@@ -179,7 +192,7 @@ class Projection:
             attempt=started.attempt,
             message=started.last_error.message if started.last_error else None,
             error=started.last_error,
-            data={"attempts": started.attempt},
+            data=_of_item(call.item, attempts=started.attempt),
         )
 
     def _settled(self, settlement: Settlement) -> None:

@@ -12,9 +12,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
-Money = Annotated[
-    Decimal, PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json")
-]
+
+def plain(amount: Decimal) -> str:
+    """Write an amount the way that every amount is written: no exponent, no trailing zeros."""
+    return format(amount.normalize(), "f")
+
+
+Money = Annotated[Decimal, PlainSerializer(plain, return_type=str, when_used="json")]
 """An exact amount in USD; a plain decimal string in JSON, never a float, never an exponent."""
 
 

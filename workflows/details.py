@@ -1,5 +1,6 @@
 """What operators read about a run in Temporal's own UI."""
 
+from providers.types import plain
 from workflows.types import ExecutionStatus
 
 
@@ -8,7 +9,7 @@ def describe_steps(status: ExecutionStatus) -> str:
     rows = [
         f"| {step.name} | {step.status} | {_candidate(step.provider, step.model)} "
         f"| {step.attempts or ''} | {_seconds(step.duration_ms)} "
-        f"| {'' if step.cost_usd is None else f'${step.cost_usd}'} "
+        f"| {'' if step.cost_usd is None else f'${plain(step.cost_usd)}'} "
         f"| {_cell(step.error.message) if step.error else ''} |"
         for step in status.steps
     ]
