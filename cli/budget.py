@@ -20,6 +20,7 @@ from cli.spending import spender_lines
 _COMMANDS = {
     "set": Lazy("cli.budget:set_budget", "Set the limit of each month."),
     "spend": Lazy("cli.spending:spend", "What was spent, by day, pipeline, model and more."),
+    "reconcile": Lazy("cli.reconciling:reconcile", "Book what is known by now of an attempt."),
     "verify": Lazy("cli.verifying:verify", "Hold every figure of the ledger against its sum."),
 }
 _POLICIES = {

@@ -2,21 +2,18 @@
 
 import asyncio
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
 from cli.configured import read_settings_or_exit
-from cli.errors import EXIT_RUN_FAILED, UsageMistakeError
+from cli.errors import EXIT_RUN_FAILED
 from cli.figures import clean, count, exact
+from cli.opening import open_ledger
 from cli.options import json_option
 from cli.output import print_json
-from ledger.database import create_engine, find_revision, newest_revision
 from ledger.reports import Audit, Discrepancy, Reports
-from settings import Settings, SettingsError
+from settings import Settings
 
 
 @click.command
@@ -29,7 +26,6 @@ def verify(*, as_json: bool) -> None:
     when a figure is wrong.
     """
     settings = read_settings_or_exit()
-    _check_there(settings)
     audit = asyncio.run(_audit(settings))
     wrong = audit.discrepancies
     if as_json:
@@ -50,38 +46,9 @@ def verify(*, as_json: bool) -> None:
         raise click.exceptions.Exit(EXIT_RUN_FAILED)
 
 
-def _check_there(settings: Settings) -> None:
-    """Look whether there is a database, which opening SQLite's would make.
-
-    Raises:
-        UsageMistakeError: There is none.
-    """
-    url = make_url(settings.database_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-        raise UsageMistakeError(
-            f"there is no database at {url.database}; AI_DATA_DIR or AI_DATABASE_URL says where"
-        )
-
-
 async def _audit(settings: Settings) -> Audit:
-    """Add up; nothing is migrated.
-
-    Raises:
-        UsageMistakeError: The database is not up to date, or can't be read.
-    """
-    try:
-        revision, newest = await find_revision(settings.database_url), newest_revision()
-    except SettingsError as error:
-        raise UsageMistakeError(str(error)) from None
-    if revision != newest:
-        raise UsageMistakeError("the tables are not up to date: run `perdure db upgrade`")
-    engine = create_engine(settings.database_url)
-    try:
+    async with open_ledger(settings) as engine:
         return await Reports(engine).audit()
-    except SQLAlchemyError as error:
-        raise UsageMistakeError(f"the database can't be read: {_first_line(error)}") from None
-    finally:
-        await engine.dispose()
 
 
 def _line(wrong: Discrepancy) -> str:
@@ -95,7 +62,3 @@ def _line(wrong: Discrepancy) -> str:
 def _to_dict(wrong: Discrepancy) -> dict[str, Any]:
     figures = ("booked_usd", "summed_usd")
     return asdict(wrong) | {name: f"{getattr(wrong, name):f}" for name in figures}
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
