@@ -9,7 +9,7 @@ and plain reads run outside of transactions. What is particular to PostgreSQL st
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +21,17 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, BigInteger, Connection, DateTime, Dialect, Table, event, make_url
+from sqlalchemy import (
+    URL,
+    AdaptedConnection,
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Table,
+    event,
+    make_url,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import (
     DatabaseError,
@@ -129,6 +139,7 @@ def create_engine(url: str | URL, patience: Patience | None = None) -> AsyncEngi
     engine = create_async_engine(address, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _configure_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_immediate)
+    event.listen(engine.sync_engine, "invalidate", _roll_back)
     return engine
 
 
@@ -143,6 +154,16 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 def _begin_immediate(connection: Connection) -> None:
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _roll_back(connection: AdaptedConnection, _record: object, _error: object) -> None:
+    """End the transaction of a connection that is given up, as when its task was cancelled.
+
+    SQLite would keep its lock, even after it was closed, until everything that still refers to it
+    was collected.
+    """
+    with suppress(sqlite3.Error, ValueError):
+        connection.run_async(lambda driver: driver.rollback())
 
 
 def insert_into(table: Table, engine: AsyncEngine) -> sqlite.Insert | postgresql.Insert:

@@ -135,8 +135,10 @@ def _trial(seconds: float) -> Callable[[AdaptedConnection, ConnectionPoolEntry, 
 
 
 def _translate(context: ExceptionContext) -> Exception | None:
-    """Make one error of all that will pass."""
+    """Make one error of all that will pass; a cancellation is none."""
     error = context.original_exception
+    if not isinstance(error, Exception):
+        return None
     state = str(getattr(error, "sqlstate", None))
     passing = state[:2] in _PASSING_CLASSES or state in _PASSING_STATES
     if not (context.is_disconnect or passing or isinstance(error, OSError)):

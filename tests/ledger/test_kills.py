@@ -1,8 +1,10 @@
 """A process may be killed between any two statements: all of it has happened, or nothing."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import count
 from signal import SIGKILL
 
 from sqlalchemy import select
@@ -14,7 +16,7 @@ from ledger.idempotency import idempotency_keys
 from ledger.runs import UNCONFIRMED_LEASE
 from ledger.tables import attempts, entries, periods, receipts, reservations
 from tests import victims
-from tests.victims import OPERATIONS, Buyer, die_at, ledger_of
+from tests.victims import OPERATIONS, Buyer, Step, at_each_point, die_at, ledger_of
 
 _TABLES = (periods, reservations, attempts, entries, receipts, idempotency_keys)
 _TIMES = {"id", "created_at", "opened_at", "closed_at", "lease_until", "wiped_at", "warned_at"}
@@ -84,6 +86,42 @@ async def kill_at_each_point(url: str, engine: AsyncEngine, operation: str) -> N
     # Nothing of it has happened to the one, all of it to the other, and nobody comes back.
     for tenant in (first, undisturbed):
         assert await give_up(engine, tenant) == 0
+
+
+async def test_what_is_cancelled_has_happened_or_has_not_and_can_be_repeated(
+    engine: AsyncEngine,
+) -> None:
+    ledger = ledger_of(engine)
+    for operation, (*earlier, step) in OPERATIONS.items():
+        for point in count(1):
+            tenant = f"{operation}-{point}"
+            for one in earlier:
+                await one(ledger, tenant)
+            before = (await rows(engine))[tenant]
+            task = await cancel_at(engine, step, tenant, point)
+            written = (await rows(engine))[tenant]
+            await step(ledger, tenant)  # though somebody still has the cancelled task
+            after = (await rows(engine))[tenant]
+            assert written in ((before, after) if task.cancelled() else (after,))
+            if not task.cancelled():
+                break
+    assert await ledger.reports.verify() == []
+
+
+async def cancel_at(
+    engine: AsyncEngine, step: Step, tenant: str, point: int
+) -> "asyncio.Future[object]":
+    """Do something and cancel it at a point, from 1."""
+    points = count(1)
+
+    def visit() -> None:
+        if next(points) == point:
+            task.cancel()
+
+    task = asyncio.ensure_future(step(ledger_of(engine), tenant))
+    with at_each_point(engine, visit):
+        await asyncio.wait([task])
+    return task
 
 
 async def test_what_was_told_to_be_accounted_for_is_there_after_a_kill(
