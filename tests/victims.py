@@ -42,8 +42,8 @@ def ledger_of(engine: AsyncEngine, **options: Any) -> Ledger:
     return Ledger(engine, budget, lease=timedelta(0), **options)
 
 
-def run_of(tenant: str, amount: str = "1") -> RunRequest:
-    return RunRequest(tenant, f"{tenant}-exec", "victim@1", Decimal(amount))
+def run_of(tenant: str) -> RunRequest:
+    return RunRequest(tenant, f"{tenant}-exec", "victim@1", Decimal(1))
 
 
 def intent_of(tenant: str, call: str = "call", attempt: int = 1) -> Intent:
@@ -56,10 +56,6 @@ def intent_of(tenant: str, call: str = "call", attempt: int = 1) -> Intent:
 
 async def reserve(ledger: Ledger, tenant: str) -> None:
     await ledger.runs.reserve(run_of(tenant), KeyUse(f"{tenant}-key", "body"))
-
-
-async def admit_more(ledger: Ledger, tenant: str) -> None:
-    await ledger.runs.admit(run_of(tenant, "1.5"))
 
 
 async def begin(ledger: Ledger, tenant: str) -> None:
@@ -78,10 +74,6 @@ async def answer(ledger: Ledger, tenant: str) -> None:
     await ledger.calls.close(intent_of(tenant), SALE, "success", receipt=_ANSWER)
 
 
-async def doubt(ledger: Ledger, tenant: str) -> None:
-    await ledger.calls.doubt(intent_of(tenant), "timeout")
-
-
 async def settle(ledger: Ledger, tenant: str) -> None:
     await ledger.runs.settle(f"{tenant}-exec")
 
@@ -92,11 +84,9 @@ async def release(ledger: Ledger, tenant: str) -> None:
 
 OPERATIONS: Mapping[str, tuple[Step, ...]] = {
     "reserve": (reserve,),
-    "admit_more": (reserve, admit_more),
     "begin": (reserve, begin),
     "begin_again": (reserve, begin, begin_again),
     "answer": (reserve, begin, answer),
-    "doubt": (reserve, begin, doubt),
     "settle": (reserve, begin, answer, begin_other, settle),
     "release": (reserve, begin, answer, begin_other, release),
 }

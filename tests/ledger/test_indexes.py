@@ -5,7 +5,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -55,8 +54,8 @@ async def plans(engine: AsyncEngine, read: Read) -> str:
     return "\n".join(found)
 
 
-@pytest.mark.parametrize("index", READS)
-async def test_an_index_is_used(engine: AsyncEngine, index: str) -> None:
+async def test_every_index_is_used(engine: AsyncEngine) -> None:
     run = RunRequest("tenant-1", "exec-1", "two_steps@1.0.0", Decimal(0))
     await Ledger(engine, BUDGET).runs.reserve(run)
-    assert index in await plans(engine, READS[index])
+    for index, read in READS.items():
+        assert index in await plans(engine, read)

@@ -92,7 +92,8 @@ async def test_what_is_cancelled_has_happened_or_has_not_and_can_be_repeated(
     engine: AsyncEngine,
 ) -> None:
     ledger = ledger_of(engine)
-    for operation, (*earlier, step) in OPERATIONS.items():
+    for operation in ("reserve", "begin_again", "answer", "settle"):
+        (*earlier, step) = OPERATIONS[operation]
         for point in count(1):
             tenant = f"{operation}-{point}"
             for one in earlier:

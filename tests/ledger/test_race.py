@@ -18,8 +18,8 @@ FIFTY = Budget(Decimal(50), BudgetPolicy.HARD_BLOCK)
 PROCESSES = 4
 
 
-def runs(prefix: str, number: int) -> list[RunRequest]:
-    return [RunRequest("tenant-1", f"{prefix}-{n}", "race@1", ONE) for n in range(number)]
+def runs(prefix: str, number: int, amount: Decimal = ONE) -> list[RunRequest]:
+    return [RunRequest("tenant-1", f"{prefix}-{n}", "race@1", amount) for n in range(number)]
 
 
 def calls(prefix: str, number: int) -> list[Intent]:
@@ -58,8 +58,9 @@ async def test_a_run_that_several_start_at_once_is_reserved_once(
     database_url: str, engine: AsyncEngine
 ) -> None:
     arena = Arena(database_url, FIFTY)
-    admitted = arena.race(*[partial(rivals.start, runs=runs("exec", 60))] * PROCESSES)
-    assert len({name for names in admitted for name in names}) == 50
+    same = runs("exec", 15, Decimal(5))
+    admitted = arena.race(*[partial(rivals.start, runs=same)] * PROCESSES)
+    assert len({name for names in admitted for name in names}) == 10
     assert await standing(engine) == (Decimal(0), Decimal(50))
 
 
@@ -70,13 +71,13 @@ async def test_calls_of_one_run_at_once_never_exceed_its_cap(
     run = RunRequest("tenant-1", "exec-0", "race@1", ONE, cap_usd=Decimal("5.5"))
     await Ledger(engine, arena.budget).runs.reserve(run)
     first = arena.race(
-        *(partial(rivals.begin, intents=calls(f"a-{n}", 10)) for n in range(PROCESSES))
+        *(partial(rivals.begin, intents=calls(f"a-{n}", 5)) for n in range(PROCESSES))
     )
     assert sum(map(len, first)) == 5
     arena.race(*(partial(rivals.close, intents=begun, cost=Decimal("0.5")) for begun in first))
     assert await standing(engine) == (Decimal("2.5"), Decimal(0))
     second = arena.race(
-        *(partial(rivals.begin, intents=calls(f"b-{n}", 10)) for n in range(PROCESSES))
+        *(partial(rivals.begin, intents=calls(f"b-{n}", 5)) for n in range(PROCESSES))
     )
     assert sum(map(len, second)) == 3
     assert await standing(engine) == (Decimal("2.5"), Decimal(3))
@@ -89,7 +90,7 @@ async def test_everything_at_once_adds_up_and_nobody_waits_for_ever(
     with arena.watched("tenant-1") as watched:
         sold = arena.race(
             *(
-                partial(rivals.muddle, runs=runs("exec", 8), seed=seed, rounds=30)
+                partial(rivals.muddle, runs=runs("exec", 8), seed=seed, rounds=20)
                 for seed in range(PROCESSES)
             )
         )
