@@ -14,19 +14,19 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from activities.answers import Answers
-from activities.types import CallProviderInput, CallProviderResult
+from activities.types import LEDGER_PATIENCE, CallProviderInput, CallProviderResult
+from artifacts.errors import ArtifactError
 from ledger.books import Ledger
 from ledger.calls import Intent, Receipt, Sale
 from ledger.database import is_passing
-from ledger.errors import BoundNeeded, LedgerUnavailable
+from ledger.errors import AnswerNotKept, AttemptTaken, BoundNeeded, LedgerUnavailable
 from providers.prices import cost_of, unit_prices_of, upper_cost_of
 from providers.types import CostUnit, Offer, Usage
 
 # s: how long a cancelled activity stays for what it writes.
 _RECORDING_SECONDS = 5.0
 
-# s: how long the database may be away before a call gives up.
-_PATIENCE = 60.0
+# s: between two tries while the database is away.
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0
 
 _Written = TypeVar("_Written")
@@ -42,6 +42,7 @@ class AttemptAccount:
         number: The attempt's, from 1 over all workers.
         usage: What it used; None when it surely cost nothing. An empty one, as from the beginning,
             says that it may have been billed, and nobody knows for what.
+        is_begun: Whether its intent is recorded: the provider may have been asked.
         is_kept_away: Whether nobody was asked, since the provider is not to be.
         cost_so_far: Over all attempts at the call, USD; None when a part is unknown.
     """
@@ -54,6 +55,7 @@ class AttemptAccount:
         self.number = number
         self.usage: Usage | None = Usage()
         self.cost_so_far: Decimal | None = None
+        self.is_begun = False
         self.is_kept_away = False
         self._calls = ledger.calls
         self._answers = answers
@@ -79,7 +81,9 @@ class AttemptAccount:
         """Return the answer that an earlier attempt has bought, if there is one."""
         if self._intent.attempt == 1:
             return None
-        return await self._read(await steadfast(self._calls.receipt(self._call.call_id)))
+        call_id = self._call.call_id
+        receipt = await steadfast(persistently(lambda: self._calls.receipt(call_id)))
+        return await self._read(receipt)
 
     async def begin(
         self, bounds: Callable[[], Awaitable[Sequence[Usage]]]
@@ -94,17 +98,27 @@ class AttemptAccount:
         """
         if self._call.needs_bound:
             await self._find_bound(bounds)
-        try:
-            receipt = await self._begin()
-        except BoundNeeded:  # the limit has become a hard one since the run was admitted
-            await self._find_bound(bounds)
-            receipt = await self._begin()
-        return await self._read(receipt)
+        while True:
+            try:
+                receipt = await self._begin()
+            except BoundNeeded:  # the limit has become a hard one since the run was admitted
+                await self._find_bound(bounds)
+            except AttemptTaken:  # of a run that was reset
+                number = await self._calls.next_attempt(self._call.call_id)
+                self._intent = replace(self._intent, attempt=number)
+            else:
+                self.is_begun = receipt is None
+                answer = await self._read(receipt)
+                if receipt is None or answer is not None:
+                    return answer
+                await persistently(lambda: self._calls.void(self._call.call_id))
 
     async def total(self) -> Decimal | None:
         """Return the cost of all attempts at the call so far; None when a part is unknown."""
-        if self._intent.attempt == 1 or self.cost_so_far is not None:
+        if self.cost_so_far is not None:
             return self.cost_so_far
+        if self._intent.attempt == 1:
+            return None if self.is_begun else Decimal(0)
         try:
             return await self._calls.cost(self._call.call_id)
         except SQLAlchemyError:
@@ -146,10 +160,24 @@ class AttemptAccount:
 
     async def _commit(self, sale: Sale, result: CallProviderResult) -> Decimal | None:
         answer, tenant = result.model_dump(mode="json"), self._call.tenant_id
-        receipt = await persistently(lambda: self._answers.write(tenant, answer))
-        return await persistently(
+        try:
+            receipt = await persistently(lambda: self._answers.write(tenant, answer))
+        except (ArtifactError, OSError) as error:
+            await persistently(lambda: self._calls.close(self._intent, sale, AnswerNotKept.code))
+            raise AnswerNotKept(f"The answer can't be stored: {type(error).__name__}.") from error
+        cost = await persistently(
             lambda: self._calls.close(self._intent, sale, "success", receipt=receipt)
         )
+        await self._forget_unless_kept(receipt)
+        return cost
+
+    async def _forget_unless_kept(self, receipt: Receipt) -> None:
+        """Delete a large answer that came too late for anybody to want it."""
+        if receipt.artifact_id is None:
+            return
+        kept = await persistently(lambda: self._calls.receipt(self._call.call_id))
+        if kept is None or kept.artifact_id != receipt.artifact_id:
+            await self._answers.delete(self._call.tenant_id, [receipt.artifact_id])
 
     async def _find_bound(self, bounds: Callable[[], Awaitable[Sequence[Usage]]]) -> None:
         if self._intent.bound_usd is None:
@@ -183,7 +211,7 @@ async def persistently(write: Callable[[], Awaitable[_Written]]) -> _Written:
         LedgerUnavailable: It was away for too long.
     """
     loop = asyncio.get_running_loop()
-    end, delay = loop.time() + _PATIENCE, _FIRST_DELAY
+    end, delay = loop.time() + LEDGER_PATIENCE, _FIRST_DELAY
     while True:
         try:
             return await write()

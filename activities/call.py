@@ -16,7 +16,7 @@ from activities.accounting import AttemptAccount, steadfast
 from activities.answers import Answers
 from activities.cooling import Cooling
 from activities.failures import KNOWN_ERRORS, is_worth_waiting, to_application_error
-from activities.heartbeats import Heartbeats
+from activities.heartbeats import Heartbeats, Progress
 from activities.types import (
     CALL_PROVIDER,
     MAX_PAYLOAD_BYTES,
@@ -30,7 +30,7 @@ from ledger.books import Ledger
 from ledger.errors import LedgerError
 from observability.metrics import Metrics
 from pipelines.requests import build_request
-from providers.adapters.base import ProviderAdapter, ProviderAnswer, ProviderCall, ReportProgress
+from providers.adapters.base import ProviderAnswer, ProviderCall, ReportProgress
 from providers.errors import (
     InputTooLarge,
     InvalidRequest,
@@ -97,7 +97,8 @@ class ProviderActivities:
             status = error.code
             log.warning("provider call failed", code=error.code, error=str(error), attempt=attempt)
             # Where the offer is not there, or the money is not, nobody was asked.
-            nobody = account is None or account.is_kept_away or isinstance(error, LedgerError)
+            refused = isinstance(error, LedgerError) and not (account and account.is_begun)
+            nobody = account is None or account.is_kept_away or refused
             raise to_application_error(
                 error,
                 attempt - 1 if nobody else attempt,
@@ -125,13 +126,19 @@ class ProviderActivities:
     async def _attempt(
         self, call: CallProviderInput, account: AttemptAccount
     ) -> CallProviderResult:
-        bought = await account.answered()
-        if bought is not None:
-            return bought
+        async with self._heartbeats.beating() as progress:
+            bought = await account.answered()
+            if bought is not None:
+                return bought
+            await self._check_cooldown(account)
+            return await self._buy(call, account, progress)
+
+    async def _buy(
+        self, call: CallProviderInput, account: AttemptAccount, progress: Progress
+    ) -> CallProviderResult:
         offer, request = account.offer, _typed_request(call)
         adapter = self._registry.adapter(offer.provider)
-        await self._check_cooldown(account, adapter)
-        async with self._heartbeats.beating() as progress, self._audio(call, request) as audio:
+        async with self._audio(call, request) as audio:
             self._check_size(offer, audio)
             provider_call = ProviderCall(
                 call_id=call.call_id,
@@ -148,7 +155,8 @@ class ProviderActivities:
             answer = await self._ask(account, provider_call, progress.report)
             return await self._account(call, account, answer)
 
-    async def _check_cooldown(self, account: AttemptAccount, adapter: ProviderAdapter) -> None:
+    async def _check_cooldown(self, account: AttemptAccount) -> None:
+        adapter = self._registry.adapter(account.offer.provider)
         account.is_kept_away = True
         await steadfast(self._cooling.check(account.offer, adapter))
         account.is_kept_away = False

@@ -32,7 +32,11 @@ class Cooling:
             CoolingDown: The next candidate is to be asked.
             RateLimited: The same, or this one is to be waited for, where it has named the time.
         """
-        found = await self._cooldowns.find(target_of(offer, adapter))
+        try:
+            found = await self._cooldowns.find(target_of(offer, adapter))
+        except SQLAlchemyError:
+            log.exception("cooldowns not read", provider=offer.provider)
+            return  # the ledger, which is asked next, waits for the database
         if found is None:
             return
         message = _message(offer, found)

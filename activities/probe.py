@@ -1,6 +1,7 @@
 """`probe_recordings`: how long recordings at remote addresses are, before a run is admitted."""
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 from temporalio import activity
@@ -12,6 +13,7 @@ from artifacts.fetch import Fetcher
 from artifacts.recordings import read_header
 
 _SECONDS = 120.0  # for one download
+_SECONDS_FOR_ALL = 480.0
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +33,13 @@ class ProbeActivities:
         No side effect. Heartbeat: liveness. Cancellation: ends the download. What can't be had or
         does not tell is null: the step that needs it says what is wrong.
         """
+        found: dict[str, RecordingLength | None] = dict.fromkeys(asked.urls)
         async with self._heartbeats.beating():
-            return Probed(recordings={url: await self._look_at(url) for url in asked.urls})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SECONDS_FOR_ALL):
+                    for url in asked.urls:
+                        found[url] = await self._look_at(url)
+        return Probed(recordings=found)
 
     async def _look_at(self, url: str) -> RecordingLength | None:
         try:

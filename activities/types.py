@@ -11,6 +11,9 @@ from providers.types import Money, Usage, Value
 MAX_PAYLOAD_BYTES = 1_900_000
 """Temporal refuses a payload of 2 MiB and more, as an error that is retried and paid for again."""
 
+LEDGER_PATIENCE = 60.0
+"""Seconds for which a call waits for the ledger's database to come back."""
+
 ADMIT = "admit"
 CALL_PROVIDER = "call_provider"
 SETTLE = "settle"

@@ -139,6 +139,8 @@ class _Watch:
         self._events: list[PipelineEvent] = []
         self._hints: deque[PipelineEvent] = deque(maxlen=_KEPT_HINTS)
         self._hint_count = 0
+        # One for the whole history, also over a connection that was lost in between.
+        self._reader = HistoryReader(client.data_converter)
         self._projection: Projection | None = None
         self._problem: Exception | None = None
         self._caught_up = False
@@ -221,11 +223,10 @@ class _Watch:
     async def _read_on(self) -> None:
         handle = self._client.get_workflow_handle(self._id)
         known = (await handle.describe()).history_length
-        reader = HistoryReader(self._client.data_converter)
         async for event in handle.fetch_history_events(wait_new_event=True):
             if event.event_id <= self._seen:
                 continue
-            fact = await reader.read(event)
+            fact = await self._reader.read(event)
             if isinstance(fact, RunCreated):
                 self._projection = Projection(self._id, fact)
             async with self._changed:

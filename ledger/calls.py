@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.accounts import (
@@ -27,7 +27,7 @@ from ledger.accounts import (
 )
 from ledger.budgets import Budget, Clock, end_of
 from ledger.database import as_kept, insert_into, reading, writing
-from ledger.errors import BoundNeeded, BudgetExceeded, UnboundedCall
+from ledger.errors import AttemptTaken, BoundNeeded, BudgetExceeded, UnboundedCall
 from ledger.tables import attempts, entries, is_undecided, receipts
 from ledger.totals import total_of
 from settings import BudgetPolicy
@@ -109,6 +109,22 @@ class Calls:
         async with reading(self._engine) as connection:
             return (await total_of(connection, call_id=call_id)).total
 
+    async def next_attempt(self, call_id: str) -> int:
+        """Return a number that no attempt at a call has had."""
+        query = select(func.coalesce(func.max(attempts.c.attempt), 0)).filter_by(call_id=call_id)
+        async with reading(self._engine) as connection:
+            return int((await connection.execute(query)).scalar_one()) + 1
+
+    async def void(self, call_id: str) -> None:
+        """Forget an answer that can't be read any more: the call is to be made again."""
+        statement = (
+            update(receipts)
+            .where(receipts.c.call_id == call_id)
+            .values(answer=None, wiped_at=self._clock())
+        )
+        async with writing(self._engine) as connection:
+            await connection.execute(statement)
+
     async def begin(self, intent: Intent) -> Receipt | None:
         """Record that an attempt is about to be made; returns the answer if there is one already.
 
@@ -119,6 +135,7 @@ class Calls:
             BudgetExceeded: The attempt's bound does not fit into the month or the run's cap.
             UnboundedCall: A hard limit holds, and there is no bound.
             NotAdmitted: The run has no reservation.
+            AttemptTaken: An attempt of this number has ended; `next_attempt` gives another.
         """
         async with booking(self._engine, self._default, self._clock) as transaction:
             account, budget = await transaction.get(intent.execution_id)
@@ -243,6 +260,8 @@ class Calls:
             .returning(attempts.c.held_usd)
         )
         held = (await transaction.connection.execute(insert)).scalar_one_or_none()
+        if held is None:
+            await _check_open(transaction.connection, intent)
         if not held:  # it costs nothing, or was begun before
             return
         after = replace(account, open_usd=account.open_usd + held)
@@ -321,6 +340,17 @@ def _bound(intent: Intent) -> Decimal:
         f"{intent.provider}/{intent.model} can't be asked under a hard limit: "
         "there is no upper bound of what this call may cost."
     )
+
+
+async def _check_open(connection: AsyncConnection, intent: Intent) -> None:
+    """Tell an attempt that is begun twice from one that has ended under the same number.
+
+    Raises:
+        AttemptTaken: It has ended.
+    """
+    query = select(attempts.c.state).where(_is(intent))
+    if (await connection.execute(query)).scalar_one() != AttemptState.OPEN.value:
+        raise AttemptTaken
 
 
 def _is(intent: Intent) -> Any:

@@ -4,6 +4,7 @@
     ├── BudgetExceeded      budget_exceeded      stop    the month, or the run's own cap
     ├── UnboundedCall       unbounded_call       next    nobody knows the most that it may cost
     ├── NotAdmitted         not_admitted         stop    the run was never admitted
+    ├── AnswerNotKept       answer_not_kept      stop    it was bought, and can't be stored
     └── LedgerUnavailable   ledger_unavailable   retry   the database is away
 
 `UnboundedCall` goes on to the next candidate, which may be sold at a known price. `BoundNeeded` is
@@ -84,10 +85,20 @@ class NotAdmitted(LedgerError):
     code = "not_admitted"
 
 
+class AnswerNotKept(LedgerError):
+    """What was bought can't be stored, and would be bought again for nothing."""
+
+    code = "answer_not_kept"
+
+
 class LedgerUnavailable(LedgerError):
     """The database is away; nothing was asked, or what was bought can't be booked."""
 
     code, retryable = "ledger_unavailable", True
+
+
+class AttemptTaken(Exception):
+    """An attempt of this number has ended already; begin another one."""
 
 
 class BoundNeeded(Exception):

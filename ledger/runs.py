@@ -88,10 +88,17 @@ class Runs:
         self._clock = clock
         self._lease = lease
 
-    async def reserve(self, run: RunRequest, key: KeyUse | None = None) -> Claim:
+    async def reserve(
+        self, run: RunRequest, key: KeyUse | None = None, *, reopen: bool = False
+    ) -> Claim:
         """Bind the key, if there is one, and reserve money for the execution that it stands for.
 
         Both happen or neither; a second call with the same key or execution changes nothing.
+
+        Args:
+            run: What is to be admitted.
+            key: The idempotency key, where there is one.
+            reopen: Whether a run that was settled holds money again: it was reset.
 
         Raises:
             BudgetExceeded: It does not fit; the key is not bound.
@@ -105,7 +112,8 @@ class Runs:
                         transaction.connection, self._engine, run.tenant_id, key, run.execution_id
                     )
                 if claim.answer is None:
-                    await self._reserve(transaction, replace(run, execution_id=claim.execution_id))
+                    asked = replace(run, execution_id=claim.execution_id)
+                    await self._reserve(transaction, asked, reopen=reopen)
                 return claim
         except BudgetExceeded as error:
             get_ai_metrics().record_budget_exceeded(policy=error.policy)
@@ -130,7 +138,7 @@ class Runs:
             amount = (await connection.execute(query)).scalar_one_or_none()
             budget = budget_from((await connection.execute(theirs)).one_or_none(), self._default)
         if amount is None or amount < run.reserved_usd:
-            await self.reserve(run)
+            await self.reserve(run, reopen=True)
         return budget.policy is BudgetPolicy.HARD_BLOCK or run.cap_usd is not None
 
     async def settle(self, execution_id: str) -> Settled:
@@ -205,7 +213,7 @@ class Runs:
         async with reading(self._engine) as connection:
             return (await connection.execute(query)).scalars().all()
 
-    async def _reserve(self, transaction: Booking, run: RunRequest) -> None:
+    async def _reserve(self, transaction: Booking, run: RunRequest, *, reopen: bool) -> None:
         wanted = RunAccount(
             execution_id=run.execution_id,
             tenant_id=run.tenant_id,
@@ -218,6 +226,8 @@ class Runs:
         )
         is_new = await transaction.open(wanted)
         account, budget = await transaction.get(run.execution_id)
+        if account.state is ReservationState.SETTLED and not reopen:
+            return  # it has run: whoever asks again with the same key gets its answer
         after = replace(
             account,
             amount_usd=max(account.amount_usd, wanted.amount_usd),

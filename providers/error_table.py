@@ -33,6 +33,9 @@ _KEY = re.compile(r"\bsk-[A-Za-z0-9_*\-]{6,}|[\w\-]{0,40}\*{3,}[\w\-]*")
 # A wish beyond that is as good as none, and Temporal has no room for the longest ones.
 _LONGEST_WISH = timedelta(days=365)
 _CLIENT_ERRORS = range(400, 500)
+# What concerns the key or the model whoever asks: a 403 may be about one request only.
+_OF_THE_KEY = (401, 404)
+KEY_REST = timedelta(minutes=5)
 
 log = structlog.get_logger(__name__)
 
@@ -131,7 +134,8 @@ def translate(
     said = f"{vendor} answered {names or 'an error'}"
     words = showable(failure.message, secret)
     message = f"{said}: {words}" if words else f"{said}."
-    return kind(message, retry_after=read_retry_after(failure.headers))
+    error = kind(message, retry_after=read_retry_after(failure.headers))
+    return error.resting(KEY_REST) if failure.status in _OF_THE_KEY else error
 
 
 def showable(text: str, secret: str) -> str:

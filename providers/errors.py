@@ -19,7 +19,7 @@ refused input is neither retried nor offered to anybody else.
 """
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from providers.types import Usage
 
@@ -43,7 +43,7 @@ class ProviderError(Exception):
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
     fallback: ClassVar[bool] = False
-    rest: ClassVar[timedelta | None] = None
+    rest: timedelta | None = None
 
     def __init__(
         self, message: str, *, retry_after: timedelta | None = None, usage: Usage | None = None
@@ -59,6 +59,11 @@ class ProviderError(Exception):
         """For how long nobody is to ask the provider; None when others may."""
         wish = self.retry_after
         return wish if wish is not None and wish > LONGEST_WAIT else self.rest
+
+    def resting(self, rest: timedelta | None) -> Self:
+        """Let nobody ask the provider for so long, where the failure concerns every request."""
+        self.rest = rest or self.rest
+        return self
 
 
 class RateLimited(ProviderError):
@@ -77,7 +82,6 @@ class ProviderUnavailable(ProviderError):
     """This worker can't use the provider: no key, key refused, model gone."""
 
     code, fallback = "provider_unavailable", True
-    rest = timedelta(minutes=5)
 
 
 class QuotaExhausted(ProviderError):

@@ -150,10 +150,12 @@ class Books:
         run = self.runs.get(name)
         return max((n for c, n in run.attempts if c == call), default=0) if run else 0
 
-    def reserve(self, request: RunRequest) -> Refusal | None:
+    def reserve(self, request: RunRequest, *, reopen: bool = False) -> Refusal | None:
         """Make a reservation, or raise the one that there is."""
         amount, until = _wanted(request), self.now + LEASE
         before = self.runs.get(request.execution_id)
+        if before and before.state is ReservationState.SETTLED and not reopen:
+            return None
         after = deepcopy(before) or ModelRun(
             request.tenant_id, self.now.date(), kept_or_none(request.cap_usd), until
         )
@@ -175,7 +177,7 @@ class Books:
             or run.amount < _wanted(request)
             or run.lease_until <= self.now
         ):
-            refusal = self.reserve(request)
+            refusal = self.reserve(request, reopen=True)
             if refusal:
                 return refusal
         is_hard = self.budget(request.tenant_id).policy is BudgetPolicy.HARD_BLOCK
@@ -198,7 +200,10 @@ class Books:
         after = deepcopy(run)
         after.doubt_before(call, number)
         held = kept(bound) if needs_bound and bound else NOTHING
-        if (call, number) in after.attempts:  # nothing more is held for it
+        begun = after.attempts.get((call, number))
+        if begun and begun.state is not AttemptState.OPEN:
+            return Refusal("attempt_taken")
+        if begun:  # nothing more is held for it
             held = NOTHING
         else:
             after.attempts[call, number] = ModelAttempt(kept_or_none(bound), held)

@@ -21,7 +21,7 @@ from ledger.books import Ledger
 from ledger.budgets import Budget
 from ledger.calls import Intent, Receipt, Sale
 from ledger.database import create_engine
-from ledger.errors import BudgetExceeded
+from ledger.errors import AttemptTaken, BudgetExceeded
 from ledger.runs import RunRequest
 
 PROCESSES = get_context("forkserver")
@@ -121,7 +121,7 @@ async def begin(ledger: Ledger, *, intents: Iterable[Intent]) -> list[Intent]:
     async def one(intent: Intent) -> Intent | None:
         try:
             answer = await ledger.calls.begin(intent)
-        except BudgetExceeded:
+        except (BudgetExceeded, AttemptTaken):
             return None
         return intent if answer is None else None
 

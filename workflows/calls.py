@@ -22,6 +22,7 @@ from temporalio.exceptions import (
 
 from activities.types import (
     CALL_PROVIDER,
+    LEDGER_PATIENCE,
     PROBE_RECORDINGS,
     CallFailure,
     CallProviderInput,
@@ -34,8 +35,9 @@ from pipelines.model import StepDefinition
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 # Over the activity's own time limits, one for a download and one for the call, which report what
-# was used; this one is the safety net.
-_GRACE = timedelta(seconds=15)
+# was used; this one is the safety net. A bought answer waits for the ledger's database, at its
+# beginning and at its end.
+_GRACE = timedelta(seconds=2 * LEDGER_PATIENCE + 15)
 _PROBE_TIMEOUT = timedelta(minutes=10)
 # Lost workers only: the activity itself takes what it can't have for unknown.
 _PROBE_RETRY = RetryPolicy(maximum_attempts=5)

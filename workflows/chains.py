@@ -143,7 +143,7 @@ class Chains:
             step=step,
             candidate=candidates[position],
             # A run that was reset makes calls of its own: they are paid for again.
-            call_id=f"{execution_id}/{workflow.info().run_id[:8]}/{place}/{position}",
+            call_id=f"{execution_id}/{workflow.info().run_id}/{place}/{position}",
             earlier_attempts=attempts,
             context={name: context[name] for name in names_used(step, context)},
             position=position,

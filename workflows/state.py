@@ -42,6 +42,7 @@ class ExecutionState:
         self._optional = {step.name for step in definition.steps if step.optional}
         self._unknown: set[str] = set()
         self._parts: dict[str, tuple[int, int]] = {}  # items that have ended, and all of them
+        self._last_part: dict[str, datetime] = {}
         self._steps = {
             step.name: StepStatus(name=step.name, capability=step.capability)
             for step in definition.steps
@@ -80,6 +81,8 @@ class ExecutionState:
             step.started_at = call.scheduled_at
         step.provider, step.model = call.candidate.provider, call.candidate.model
         step.attempts += 1
+        if call.items is not None:
+            self._parts.setdefault(step.name, (0, call.items))
         self._changed()
 
     def call_failed(self, call: CallProviderInput, failure: CallFailure) -> None:
@@ -93,7 +96,6 @@ class ExecutionState:
     def call_completed(self, call: CallProviderInput, result: CallProviderResult) -> None:
         """Record an answer."""
         step = self.step(call.step.name)
-        step.provider, step.model = result.provider, result.model
         step.attempts += result.attempt - call.earlier_attempts - 1
         self._add_cost(step, result.cost_usd)
         self._part_done(step, call.items, result.completed_at)
@@ -146,6 +148,8 @@ class ExecutionState:
         if items is not None:
             done, _ = self._parts.get(step.name, (0, items))
             self._parts[step.name] = (done + 1, items)
+            # Items that end in one workflow task are taken note of in any order.
+            at = self._last_part[step.name] = max(at, self._last_part.get(step.name, at))
             if done + 1 < items:
                 self._changed()
                 return

@@ -219,3 +219,11 @@ async def test_one_attempt_closed_by_many_at_once_is_one_entry(ledger: Ledger) -
     await ledger.calls.begin(INTENT)
     await asyncio.gather(*(ledger.calls.close(INTENT, SALE, "success") for _ in range(20)))
     assert await standing(ledger) == (Decimal("0.7"), Decimal("0.3"))
+
+
+async def test_a_key_that_comes_again_after_the_end_reserves_nothing(ledger: Ledger) -> None:
+    await ledger.runs.settle("exec-1")
+    await ledger.runs.reserve(RUN)
+    assert await standing(ledger) == (0, 0)
+    await ledger.runs.admit(RUN)  # a run that was reset
+    assert await standing(ledger) == (0, 1)

@@ -120,13 +120,13 @@ async def test_a_run_that_is_asked_for_again_keeps_what_it_holds_whatever_the_li
         await ledger.runs.reserve(replace(RUN, amount_usd=Decimal(2)))
 
 
-async def test_a_run_that_has_ended_and_is_asked_for_again_needs_room_for_all_it_had(
+async def test_a_run_that_is_admitted_again_after_its_end_needs_room_for_all_it_had(
     ledger: Ledger,
 ) -> None:
     await ledger.runs.settle("exec-1")
     await ledger.runs.reserve(replace(RUN, execution_id="exec-2"))
     with pytest.raises(BudgetExceeded):
-        await ledger.runs.reserve(replace(RUN, amount_usd=NOTHING))
+        await ledger.runs.admit(replace(RUN, amount_usd=NOTHING))
     assert await standing(ledger) == (NOTHING, ONE)
 
 

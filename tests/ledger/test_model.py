@@ -30,7 +30,7 @@ from ledger.books import Ledger
 from ledger.budgets import Budget, begin_of, end_of
 from ledger.calls import Intent, Receipt, Sale
 from ledger.database import create_engine, migrate, reading
-from ledger.errors import BoundNeeded, BudgetExceeded, LedgerError
+from ledger.errors import AttemptTaken, BoundNeeded, BudgetExceeded, LedgerError
 from ledger.idempotency import Claim
 from ledger.reports import Discrepancy, GroupBy
 from ledger.runs import RunRequest
@@ -317,6 +317,8 @@ async def _outcome(work: Awaitable[_T]) -> _T | Refusal:
         return Refusal(no.code, figures)
     except BoundNeeded:
         return Refusal("bound_needed")
+    except AttemptTaken:
+        return Refusal("attempt_taken")
     except LedgerError as no:
         return Refusal(no.code)
 
@@ -331,7 +333,7 @@ def test_the_ledger_does_what_plain_bookkeeping_does(database_url: str) -> None:
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=30,
+                max_examples=20,
                 stateful_step_count=30,
                 deadline=None,
                 # To make a failure's steps fewer takes minutes: with Phase.shrink, by hand.

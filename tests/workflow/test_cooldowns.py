@@ -24,7 +24,7 @@ def _in(span: timedelta) -> datetime:
     "error",
     [
         QuotaExhausted("no credit"),
-        ProviderUnavailable("key refused"),
+        ProviderUnavailable("key refused").resting(timedelta(minutes=5)),
         RateLimited("later", retry_after=LONG),
     ],
     ids=lambda error: error.code,

@@ -1,6 +1,7 @@
 """Money that was spent is accounted for, however the call ended, on a real server."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -94,8 +95,8 @@ async def test_a_candidate_that_failed_after_it_was_paid_is_part_of_the_total(
     handle = await start(worker, redact_then_summarize())
     await handle.result()
     status = await progress(handle)
-    assert status.total_cost_usd == Decimal("0.027")
-    assert [step.cost_usd for step in status.steps] == [Decimal("0.017"), Decimal("0.01")]
+    assert status.total_cost_usd == Decimal("0.034")
+    assert [step.cost_usd for step in status.steps] == [Decimal("0.017"), Decimal("0.017")]
 
 
 async def test_a_step_of_which_one_candidate_may_have_been_sold_has_no_known_cost(
@@ -369,3 +370,58 @@ async def test_a_worker_without_the_provider_counts_no_attempt(
         await ActivityEnvironment().run(activities.call_provider, CALL)
     failure = CallFailure.model_validate(caught.value.details[0])
     assert (failure.code, failure.fallback, failure.attempt) == ("provider_unavailable", True, 0)
+
+
+async def test_a_number_that_was_used_before_is_no_way_past_the_ledger(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    """A run that was reset may make a call again, under the same id and as its first attempt."""
+    adapter = ScriptedAdapter(answer(characters=7))
+    activities = provider_activities(settings, engine, adapter)
+    ledger = Ledger(engine, Budget.of(settings))
+    run = RunRequest("tenant-1", "exec-1", "two_steps@1.0.0", Decimal(0))
+    await ledger.runs.reserve(run)
+    await ActivityEnvironment().run(activities.call_provider, CALL)
+    await ledger.runs.settle("exec-1")
+    await ActivityEnvironment().run(activities.call_provider, CALL)
+    assert len(adapter.calls) == 2
+    assert (await ledger.budgets.account("tenant-1")).spent_usd == Decimal("0.014")
+    assert await ledger.reports.verify() == []
+
+
+async def test_an_answer_that_is_gone_is_bought_anew_with_an_intent(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    adapter = ScriptedAdapter(LARGE)
+    activities = provider_activities(settings, engine, adapter)
+    ledger = Ledger(engine, Budget.of(settings))
+    await ledger.runs.reserve(RunRequest("tenant-1", "exec-1", "two_steps@1.0.0", Decimal(0)))
+    await ActivityEnvironment().run(activities.call_provider, CALL)
+    shutil.rmtree(settings.ai_data_dir / "artifacts")
+    (settings.ai_data_dir / "artifacts" / "incoming").mkdir(parents=True)
+    again = ActivityEnvironment()
+    again.info = replace(again.info, attempt=2)
+    await again.run(activities.call_provider, CALL)
+    invoice = await ledger.reports.invoice("exec-1")
+    assert invoice is not None
+    assert [(line.attempt, line.state) for line in invoice.lines] == [
+        (1, "confirmed"),
+        (2, "confirmed"),
+    ]
+
+
+async def test_an_answer_that_can_not_be_stored_is_paid_for_once_and_not_bought_again(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    activities = provider_activities(settings, engine, ScriptedAdapter(LARGE))
+    ledger = Ledger(engine, Budget.of(settings))
+    await ledger.runs.reserve(RunRequest("tenant-1", "exec-1", "two_steps@1.0.0", Decimal(0)))
+    shutil.rmtree(settings.ai_data_dir / "artifacts")
+    with pytest.raises(ApplicationError) as caught:
+        await ActivityEnvironment().run(activities.call_provider, CALL)
+    assert (caught.value.type, caught.value.non_retryable) == ("answer_not_kept", True)
+    invoice = await ledger.reports.invoice("exec-1")
+    assert invoice is not None
+    assert [(line.state, line.cost_usd) for line in invoice.lines] == [
+        ("confirmed", Decimal("0.01"))
+    ]
