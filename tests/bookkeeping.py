@@ -248,6 +248,19 @@ class Books:
         if one.state is AttemptState.OPEN:
             one.state, one.outcome = AttemptState.UNCONFIRMED, outcome
 
+    def reconcile(self, name: str, call: str, number: int, price: Decimal | None) -> bool:
+        """Record what somebody knows of an unconfirmed attempt; false when it is not one."""
+        if self.runs[name].attempts[call, number].state is not AttemptState.UNCONFIRMED:
+            return False
+        sold = price is not None
+        self.close(name, call, number, sold=sold, price=price, outcome="reconciled", answer=None)
+        return True
+
+    def void(self, name: str, call: str) -> None:
+        """Forget an answer, so that the call is made again."""
+        answers = self.runs[name].answers
+        answers.update({call: None} if call in answers else {})
+
     def settle(self, name: str) -> tuple[Decimal | None, bool]:
         """End a run; returns its total, and whether this was what ended it."""
         run = self.runs.get(name)

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Table, event, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger.accounts import ReservationState
+from ledger.accounts import AttemptState, ReservationState
 from ledger.books import Ledger
 from ledger.budgets import Budget, begin_of, end_of
 from ledger.calls import Intent, Receipt, Sale
@@ -197,6 +197,23 @@ class Bookkeeping(RuleBasedStateMachine):
     def doubt(self, place: Place) -> None:
         self.outcome(self.ledger.calls.doubt(self.intent(place, None), "timeout"))
         self.books.doubt(*place, "timeout")
+
+    @rule(place=places, part=PARTS, sold=st.booleans())
+    def reconcile(self, place: Place, part: Decimal, *, sold: bool) -> None:
+        """Do what somebody does who has looked into the provider's books."""
+        one = self.books.runs[place.run].attempts[place[1:]]
+        price = part if one.bound is None else part * one.bound
+        if sold and one.state is AttemptState.UNCONFIRMED and kept(price) > one.held:
+            self.excuse(place)
+        sale = Sale({}, {}, price, "the provider's books") if sold else None
+        call = self.intent(place, None).call_id
+        found = self.outcome(self.ledger.calls.reconcile(call, place.number, sale))
+        assert found == self.books.reconcile(*place, price if sold else None)
+
+    @rule(place=places)
+    def void(self, place: Place) -> None:
+        self.outcome(self.ledger.calls.void(self.intent(place, None).call_id))
+        self.books.void(place.run, place.call)
 
     @rule(name=runs)
     def settle(self, name: str) -> None:
