@@ -52,7 +52,8 @@ class Echo(ScriptedAdapter):
         super().__init__(self._echo, capabilities=[Capability.SUMMARIZATION], **settings)
         self._fails_at, self._hangs_at = fails_at, hangs_at
         self._error = error or InvalidRequest("too odd")
-        self.hanging = asyncio.Event()
+        self._hang: set[str] = set()
+        self.hanging = asyncio.Event()  # all of them do
         self.cancelled = 0
         self.at_once, self.most_at_once = 0, 0
 
@@ -62,7 +63,9 @@ class Echo(ScriptedAdapter):
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             if text[0] in self._hangs_at:
-                self.hanging.set()
+                self._hang.add(text)
+                if len(self._hang) == len(self._hangs_at):
+                    self.hanging.set()
                 await asyncio.Event().wait()
             if text[0] in self._fails_at:
                 if self._hangs_at:
