@@ -184,7 +184,10 @@ async def test_a_run_can_be_followed_after_the_migration(
     assert lines.count("Cost: $0") == 4
 
 
-async def test_the_observability_names_do_what_they_say() -> None:
+async def test_the_observability_names_do_what_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     names = await run(
         OBSERVABILITY,
         pipeline=CALL_ANALYSIS,
