@@ -34,6 +34,9 @@ from activities.types import (
 from pipelines.model import StepDefinition
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+# Of local activities, which look something up or write a row.
+LOCAL_TIMEOUT = timedelta(seconds=10)
+LOCAL_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200))
 # Over the activity's own time limits, one for a download and one for the call, which report what
 # was used; this one is the safety net. A bought answer waits for the ledger's database, at its
 # beginning and at its end.

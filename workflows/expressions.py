@@ -1,21 +1,16 @@
 """The values of expressions, the same in every replay."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 
 from activities.types import EVALUATE_EXPRESSION, EvaluateExpressionInput, ExpressionAnswer
 from pipelines.errors import ExpressionError
 from pipelines.expressions import evaluate, may_differ, names_in
-from workflows.calls import error_of
+from workflows.calls import LOCAL_RETRY, LOCAL_TIMEOUT, error_of
 from workflows.stopping import Stopping
-
-_TIMEOUT = timedelta(seconds=10)
-_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200))
 
 
 async def value_of(source: str, context: Mapping[str, Any], stopping: Stopping) -> Any:
@@ -35,8 +30,8 @@ async def value_of(source: str, context: Mapping[str, Any], stopping: Stopping) 
                 EVALUATE_EXPRESSION,
                 EvaluateExpressionInput(source=source, context=named),
                 result_type=ExpressionAnswer,
-                start_to_close_timeout=_TIMEOUT,
-                retry_policy=_RETRY,
+                start_to_close_timeout=LOCAL_TIMEOUT,
+                retry_policy=LOCAL_RETRY,
                 summary="an expression over a mapping",
             )
         )

@@ -6,11 +6,9 @@ provider call that succeeds; nothing is written for a step that is skipped.
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Literal
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
@@ -27,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
         Settlement,
         whole_ms,
     )
-    from workflows.calls import error_of, start_probe
+    from workflows.calls import LOCAL_RETRY, LOCAL_TIMEOUT, error_of, start_probe
     from workflows.interpreter import Interpreter, StepFailed
     from workflows.notes import now
     from workflows.state import ExecutionState
@@ -40,9 +38,6 @@ with workflow.unsafe.imports_passed_through():
         PipelineInput,
         RunResult,
     )
-
-_LOCAL_TIMEOUT = timedelta(seconds=10)
-_LOCAL_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200))
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
@@ -97,8 +92,8 @@ class PipelineWorkflow:
         await workflow.execute_local_activity(
             REQUEST_CANCELLATION,
             reason,
-            start_to_close_timeout=_LOCAL_TIMEOUT,
-            retry_policy=_LOCAL_RETRY,
+            start_to_close_timeout=LOCAL_TIMEOUT,
+            retry_policy=LOCAL_RETRY,
         )
 
     async def _see_through(self, work: "asyncio.Task[Any]") -> None:
@@ -147,8 +142,8 @@ class PipelineWorkflow:
                 ADMIT,
                 asked,
                 result_type=Admission,
-                start_to_close_timeout=_LOCAL_TIMEOUT,
-                retry_policy=_LOCAL_RETRY,
+                start_to_close_timeout=LOCAL_TIMEOUT,
+                retry_policy=LOCAL_RETRY,
             )
         )
 
@@ -167,8 +162,8 @@ class PipelineWorkflow:
                 notes=self._interpreter.take_notes() if self._interpreter else (),
             ),
             result_type=Settlement,
-            start_to_close_timeout=_LOCAL_TIMEOUT,
-            retry_policy=_LOCAL_RETRY,
+            start_to_close_timeout=LOCAL_TIMEOUT,
+            retry_policy=LOCAL_RETRY,
         )
         self._state.settled(settlement)
         await workflow.wait_condition(workflow.all_handlers_finished)
